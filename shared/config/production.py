@@ -1,0 +1,51 @@
+"""What the production profile refuses.
+
+A function from settings to sentences: the same rules serve the start of a process and
+`python -m shared.config check`.
+"""
+
+from collections.abc import Iterator
+
+from shared.config.settings import Settings
+
+DEVELOPMENT_KID = "development"
+SECRET_BYTES = 32
+_DISTINCT_CHARACTERS = 8
+_PLACEHOLDERS = ("change", "example", "secret", "password", "default", "insecure", "placeholder")
+
+
+def production_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (setting, what is wrong with it) for everything too weak to face the world."""
+    if settings.profile != "production":
+        return
+    if settings.debug:
+        yield "debug", "must be off in production"
+    if settings.dev_sign_in:
+        yield "dev_sign_in", "must be off in production"
+    if any("*" in origin for origin in settings.origins):
+        yield "origins", "must name exact origins in production, without *"
+    yield from _key_problems(settings)
+    password = settings.flower_password.get_secret_value()
+    if not settings.flower_user or not password:
+        yield "flower_password", "is required in production: Flower must not be open"
+    elif _is_placeholder(password):
+        yield "flower_password", "is a placeholder; choose a random one"
+
+
+def _key_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    keys = settings.signing_keys()
+    if not keys:
+        yield "jwt_secrets", "is required in production"
+    for key in keys:
+        if key.kid == DEVELOPMENT_KID:
+            yield "jwt_secrets", "is the generated development secret; make one for production"
+        elif len(key.secret.encode()) < SECRET_BYTES:
+            yield "jwt_secrets", f"secret {key.kid!r} is shorter than {SECRET_BYTES} bytes"
+        elif _is_placeholder(key.secret):
+            yield "jwt_secrets", f"secret {key.kid!r} is a placeholder; choose a random one"
+
+
+def _is_placeholder(secret: str) -> bool:
+    """Words from examples and runs of one character are what people forget to replace."""
+    low = secret.lower()
+    return len(set(low)) < _DISTINCT_CHARACTERS or any(word in low for word in _PLACEHOLDERS)

@@ -1,0 +1,52 @@
+"""Parsers of the settings that are more than one word.
+
+Kept apart from the declarations so that the list of settings reads as a list.
+"""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+
+_KID = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_MAX_KEYS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One JWT secret and the `kid` by which tokens name it."""
+
+    kid: str
+    secret: str = field(repr=False)
+
+
+def split_list(value: Any) -> Any:
+    """Turn comma separated text into a tuple of its non-empty parts; anything else passes."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def check_proxies(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Pass a list of addresses, networks and the word `unix`. Raises ValueError for anything else."""
+    for name in names:
+        if name != "unix":
+            ip_network(name)
+    return names
+
+
+def parse_signing_keys(text: str) -> tuple[SigningKey, ...]:
+    """Read `kid:secret,kid:secret`. The message of a refusal never repeats the secret."""
+    keys = tuple(_signing_key(part.strip()) for part in text.split(",") if part.strip())
+    if len(keys) > _MAX_KEYS:
+        raise ValueError(f"holds {len(keys)} keys; at most {_MAX_KEYS} are valid at once")
+    if len({key.kid for key in keys}) < len(keys):
+        raise ValueError("names the same key id twice")
+    return keys
+
+
+def _signing_key(pair: str) -> SigningKey:
+    kid, colon, secret = pair.partition(":")
+    if not colon or not secret or not _KID.fullmatch(kid):
+        raise ValueError("must be `kid:secret`, the kid being 1 to 40 of A-Z a-z 0-9 . _ -")
+    return SigningKey(kid, secret)

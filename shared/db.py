@@ -1,0 +1,219 @@
+"""The database as the store sees it: an engine, a reading session, and a writing transaction that is run again.
+
+Two transactions that meet may both be right and yet one has to give way (deadlock, serialisation, a row that the other
+inserted first). Everything the store writes may be run again, so the whole transaction is, here and nowhere else.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.orm import Session
+
+from shared import logs
+
+T = TypeVar("T")
+log = logs.get(__name__)
+
+ATTEMPTS: Final = 5
+BUSY_SECONDS: Final = 10
+"""How long a transaction waits for another one's lock."""
+REST_SECONDS: Final = 1.0
+"""A connection that rested longer is pinged before it is used."""
+CONNECT_SECONDS: Final = 3
+
+_POSTGRES_OPTIONS: Final = (
+    # Statements are prepared while tables may be empty; a plan kept from then would read a grown table from end to end.
+    "-c plan_cache_mode=force_custom_plan",
+    # Compiling pays for itself after 100 ms of query; none here takes as long.
+    "-c jit=off",
+    f"-c lock_timeout={BUSY_SECONDS * 1000}",
+)
+# A server that vanished without a word is noticed in about 15 s, before the soft limit of a job (40 s).
+_POSTGRES_NETWORK: Final = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+_MARIADB_INIT: Final = (
+    "SET SESSION sql_mode='STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
+    f" innodb_lock_wait_timeout={BUSY_SECONDS}"
+)
+_POSTGRES_AGAIN: Final = {
+    "40001": "serialization_failure",
+    "40P01": "deadlock",
+    "55P03": "lock_timeout",
+    "23505": "unique_race",
+}
+_MARIADB_AGAIN: Final = {
+    1213: "deadlock",
+    1205: "lock_timeout",
+    1020: "serialization_failure",
+    1062: "unique_race",
+}
+
+
+class RunAgain(Exception):
+    """The transaction saw the world change under it; it must start over. `str()` of it is the reason for the log."""
+
+
+class Database:
+    """One process's way to the database. Make it after a fork: connections are opened when first used."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 5,
+        sleep: Callable[[float], None] | None = None,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        """`url` as SQLAlchemy spells it; `dice` gives numbers in [0, 1) for the pauses between attempts."""
+        self.engine: Engine = _engine(make_url(url), pool_size)
+        self._reading = self.engine.execution_options(bellhop_reading=True, **_read_only(self.dialect))
+        # Looked up now, not when this module was imported: a gevent process may have replaced it since.
+        self._sleep = sleep or time.sleep
+        self._dice = dice
+
+    @property
+    def dialect(self) -> str:
+        """`postgresql`, `mysql` (which is MariaDB) or `sqlite`."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session for reading. PostgreSQL and SQLite refuse writes in it; nothing in it is ever committed."""
+        with Session(self._reading) as session:
+            yield session
+            session.rollback()
+
+    def run(self, fn: Callable[[Session], T]) -> T:
+        """Run `fn` in one writing transaction and commit; all of it again, at most 5 times, if it has to give way.
+
+        `fn` must leave nothing behind outside the database. Raises what `fn` or the database raised last.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with Session(self.engine) as session, session.begin():
+                    return fn(session)
+            except (DBAPIError, RunAgain) as error:
+                reason = self._reason(error)
+                if reason is None or attempt == ATTEMPTS:
+                    raise
+                log.info("transaction_again", reason=reason, attempt=attempt)
+                self._sleep(0.005 * 2**attempt * (0.5 + self._dice()))
+        raise AssertionError("unreachable")
+
+    def ping(self) -> None:
+        """One round trip. Raises sqlalchemy.exc.DBAPIError when the database does not answer."""
+        with self._reading.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.engine.dispose()
+
+    def _reason(self, error: DBAPIError | RunAgain) -> str | None:
+        """Why the transaction should run again, or None if that would not help."""
+        if isinstance(error, RunAgain):
+            return str(error)
+        if error.connection_invalidated:
+            return "connection_lost"
+        if self.dialect == "postgresql":
+            return _POSTGRES_AGAIN.get(getattr(error.orig, "sqlstate", None) or "")
+        if self.dialect == "sqlite":
+            return _sqlite_reason(error)
+        number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+        return _MARIADB_AGAIN.get(number) if isinstance(number, int) else None
+
+
+def _sqlite_reason(error: DBAPIError) -> str | None:
+    code = getattr(error.orig, "sqlite_errorname", "")
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return "busy"
+    unique = code in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
+    return "unique_race" if isinstance(error, IntegrityError) and unique else None
+
+
+def _engine(url: URL, pool_size: int) -> Engine:
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 2 * pool_size}
+    match url.get_backend_name():
+        case "postgresql":
+            arguments = {
+                "options": " ".join(_POSTGRES_OPTIONS),
+                "application_name": "bellhop",
+                **_POSTGRES_NETWORK,
+            }
+            engine = create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, **options)
+            return _ping_when_idle(engine)
+        case "mysql" | "mariadb":
+            arguments = {
+                "charset": "utf8mb4",
+                "init_command": _MARIADB_INIT,
+                "connect_timeout": CONNECT_SECONDS,
+            }
+            engine = create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, **options)
+            return _ping_when_idle(engine)
+        case "sqlite":
+            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+            event.listen(engine, "connect", _sqlite_connect)
+            event.listen(engine, "begin", _sqlite_begin)
+            return engine
+        case other:
+            raise ValueError(f"no support for the database {other!r}")
+
+
+def _ping_when_idle(engine: Engine) -> Engine:
+    """Ping a connection that rested for a while before it is used: a restarted server costs nobody an error.
+
+    `pool_pre_ping` would ping each time: two round trips for each group that a worker stores.
+    """
+
+    def checkin(_: Any, record: Any) -> None:
+        record.info["rested_since"] = time.monotonic()
+
+    def checkout(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("rested_since", time.monotonic()) < REST_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the connection did not survive its rest") from error
+
+    event.listen(engine, "checkin", checkin)
+    event.listen(engine, "checkout", checkout)
+    return engine
+
+
+def _read_only(dialect: str) -> dict[str, Any]:
+    # Rides on BEGIN, so it costs no round trip.
+    return {"postgresql_readonly": True} if dialect == "postgresql" else {}
+
+
+def _sqlite_connect(connection: Any, _: Any) -> None:
+    # The driver's own idea of when to begin would come after our first read; see _sqlite_begin.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("bellhop_reading", False)
+    # A transaction that reads first and writes later cannot wait for its lock on SQLite, it fails; so writers take it
+    # at once, and readers may not turn into writers.
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,87 @@
+"""notifications and pages: what was asked to be delivered, and the parts of an audience too big for one transaction.
+
+No foreign keys on these and on deliveries: each would be one more lookup and one more lock per row on the hottest path,
+and the rows they would point to are never deleted.
+"""
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Index, Integer, text
+from sqlmodel import Field
+
+from shared.models.base import Base
+from shared.models.types import TABLE_OPTIONS, JsonText, UtcDateTime, UuidText
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the few rows that matter; MariaDB has none such and indexes all."""
+    return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
+
+
+class Notification(Base, table=True):
+    """One accepted notification; immutable but for its state and times."""
+
+    __tablename__ = "notifications"
+    __table_args__: ClassVar = (
+        _partial("uq_notifications_all_seq", "app_id", "all_seq", where="all_seq IS NOT NULL", unique=True),
+        _partial(
+            "ix_notifications_everyone", "app_id", "everyone", "expires_at", where="all_seq IS NOT NULL"
+        ),
+        _partial("ix_notifications_unpublished", "published_at", "stored_at", where="published_at IS NULL"),
+        _partial("ix_notifications_expiring", "expired_at", "expires_at", where="expired_at IS NULL"),
+        _partial("ix_notifications_over", "expired_at", where="expired_at IS NOT NULL"),
+        _partial("ix_notifications_failed", "app_id", "failed_at", where="failed_at IS NOT NULL"),
+        TABLE_OPTIONS,
+    )
+
+    id: str = Field(primary_key=True, sa_type=UuidText)
+    app_id: int
+    event: str = Field(max_length=100)
+    data: str = Field(sa_type=JsonText)
+    priority: str = Field(max_length=8)
+    everyone: bool = Field(default=False)
+    all_seq: int | None = Field(default=None, sa_type=BigInteger)
+    excluded: str | None = Field(default=None, sa_type=JsonText)
+    recipients: int = Field(default=0, sa_type=Integer)
+    status: str = Field(max_length=10)
+    ttl: int = Field(sa_type=Integer)
+    accepted_at: datetime = Field(sa_type=UtcDateTime)
+    stored_at: datetime = Field(sa_type=UtcDateTime)
+    published_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    expired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cancelled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    rescued_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error: str | None = Field(default=None, sa_type=JsonText)
+    attempts: int = Field(default=0)
+    next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    sender: str = Field(max_length=140)
+    request_id: str = Field(max_length=64)
+    collapse_key: str | None = Field(default=None, max_length=128)
+    cancel_key: str | None = Field(default=None, max_length=128)
+    thread_key: str | None = Field(default=None, max_length=128)
+    tags: str = Field(default="[]", sa_type=JsonText)
+
+
+class Page(Base, table=True):
+    """Up to 1,000 receivers of one notification. `names` goes when the page is published: until then a second run
+    finds by it the rows of the first."""
+
+    __tablename__ = "pages"
+    __table_args__: ClassVar = (
+        _partial("ix_pages_unpublished", "published_at", "created_at", where="published_at IS NULL"),
+        TABLE_OPTIONS,
+    )
+
+    notification_id: str = Field(primary_key=True, sa_type=UuidText)
+    number: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    names: str | None = Field(default=None, sa_type=JsonText)
+    first_user: int | None = Field(default=None, sa_type=BigInteger)
+    last_user: int | None = Field(default=None, sa_type=BigInteger)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    stored_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    published_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    attempts: int = Field(default=0)
+    next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -1,0 +1,24 @@
+"""The tables behind the models, for statements that touch many rows.
+
+The store speaks in tables and columns: on the hot path an object per row would cost more than the database.
+"""
+
+from sqlalchemy import Table
+
+from shared.models.api_key import ApiKey
+from shared.models.app import App
+from shared.models.base import metadata
+from shared.models.delivery import Delivery
+from shared.models.notification import Notification, Page
+from shared.models.user import Stream, User
+
+MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey)
+"""Every model; Alembic compares them with the database."""
+
+apps: Table = metadata.tables["apps"]
+users: Table = metadata.tables["users"]
+streams: Table = metadata.tables["streams"]
+notifications: Table = metadata.tables["notifications"]
+pages: Table = metadata.tables["pages"]
+deliveries: Table = metadata.tables["deliveries"]
+api_keys: Table = metadata.tables["api_keys"]

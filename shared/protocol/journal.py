@@ -1,0 +1,112 @@
+"""One accepted notification as it stands in the journal: written by the api, read by a worker.
+
+The journal is the record between 202 and the first commit, so an entry holds all that the worker needs.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+VERSION = 1
+
+
+class UnknownEntryVersion(ValueError):
+    """The journal holds an entry of a version that this worker does not know; it stays for a newer one."""
+
+
+# Not frozen: that made building one, once for each notification at either end, take 2.2 instead of 0.8 us.
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """Nobody changes one. `data_json` and `tags_json` are JSON text; times are epoch milliseconds, `ttl` seconds.
+
+    `retried`: it had failed, and its sender asked for it again; only such an entry takes the place of a failed row.
+    """
+
+    id: str
+    app: str
+    accepted_at: int
+    expires_at: int
+    request_id: str
+    sender: str
+    priority: str
+    users: tuple[str, ...]
+    everyone: bool
+    exclude: tuple[str, ...]
+    event: str
+    data_json: str
+    ttl: int
+    collapse_key: str | None = None
+    cancel_key: str | None = None
+    thread_key: str | None = None
+    tags_json: str = "[]"
+    retried: bool = False
+
+    def encode(self) -> bytes:
+        """The entry as the journal keeps it: a line of JSON, then `data_json` as it is.
+
+        Data inside the JSON would have to be escaped, which took 4 of 5.5 us (2026-11). What says nothing is left out:
+        every byte is written to Redis's disk for each notification.
+        """
+        doc: dict[str, Any] = {
+            "v": VERSION,
+            "id": self.id,
+            "app": self.app,
+            "accepted_at": self.accepted_at,
+            "expires_at": self.expires_at,
+            "request_id": self.request_id,
+            "sender": self.sender,
+            "priority": self.priority,
+            "users": self.users,
+            "event": self.event,
+            "ttl": self.ttl,
+        }
+        if self.everyone:
+            doc["everyone"] = True
+        if self.exclude:
+            doc["exclude"] = self.exclude
+        if self.collapse_key is not None:
+            doc["collapse_key"] = self.collapse_key
+        if self.cancel_key is not None:
+            doc["cancel_key"] = self.cancel_key
+        if self.thread_key is not None:
+            doc["thread_key"] = self.thread_key
+        if self.tags_json != "[]":
+            doc["tags"] = self.tags_json
+        if self.retried:
+            doc["retried"] = True
+        return orjson.dumps(doc) + b"\n" + self.data_json.encode()
+
+    @classmethod
+    def decode(cls, raw: bytes) -> "Entry":
+        """Raises UnknownEntryVersion, or ValueError/KeyError/TypeError for what no api of ours wrote.
+
+        In every version the first line is a JSON object with `v`.
+        """
+        line, _, data = raw.partition(b"\n")
+        doc = orjson.loads(line)
+        if doc["v"] != VERSION:
+            raise UnknownEntryVersion(f"journal entry version {doc['v']!r}")
+        if not data:
+            raise ValueError("no data")
+        get = doc.get
+        return cls(
+            id=doc["id"],
+            app=doc["app"],
+            accepted_at=doc["accepted_at"],
+            expires_at=doc["expires_at"],
+            request_id=doc["request_id"],
+            sender=doc["sender"],
+            priority=doc["priority"],
+            users=tuple(doc["users"]),
+            everyone=get("everyone", False),
+            exclude=tuple(get("exclude", ())),
+            event=doc["event"],
+            data_json=data.decode(),
+            ttl=doc["ttl"],
+            collapse_key=get("collapse_key"),
+            cancel_key=get("cancel_key"),
+            thread_key=get("thread_key"),
+            tags_json=get("tags", "[]"),
+            retried=get("retried", False),
+        )

@@ -1,0 +1,73 @@
+"""Every key and channel in Redis: spelled here and in lua/, nowhere else (a test looks).
+
+| key | type | what | life |
+|---|---|---|---|
+| journal | HASH id -> entry | what was accepted and is not yet in the database | until the commit |
+| journal:due | ZSET `c:id`, `n:id`, `b:id` by ms | when the reconciler looks at it next | as the entry |
+| journal:waiting:{c, n or b} | ZSET id by ms of acceptance | what no job has taken yet | until taken |
+| journal:tries | HASH id -> n | how often it was enqueued again | as the entry |
+| journal:failures | HASH id -> n | how often storing it failed | as the entry |
+| journal:dead | HASH id -> reason, line break, entry | what could not even be stored as failed | until retried |
+| journal:bytes | STRING int | sum of the entries' lengths | for ever |
+| idempotency:{digest} | STRING | fingerprint and answer of a request with Idempotency-Key | 24 h |
+| app:{app} | HASH epoch, top | the stream of everyone | for ever |
+| tail:all:{app} | ZSET by seq | newest frames of everyone | 15 min after the last |
+| stream:{app}:{user} | HASH | record of a user's stream, and who holds the user | 15 min, renewed while online |
+| tail:me:{app}:{user} | ZSET by seq | newest frames of one user | 15 min after the last |
+| lease:{node} | STRING | the node is alive | 15 s, renewed each 5 s |
+| nodes | SET | nodes that took a lease | until dropped or found dead |
+| acks | HASH `app user` -> `me all` | acks not yet in the database | until the commit |
+| receipts:nudge | STRING | a `receipts` job is on its way | 200 ms |
+| readiness | STRING | nothing: written to see whether Redis takes writes | 60 s |
+| node:{node} | channel | envelopes for one node | |
+"""
+
+JOURNAL = "journal"
+JOURNAL_DUE = "journal:due"
+JOURNAL_WAITING = ("journal:waiting:c", "journal:waiting:n", "journal:waiting:b")
+JOURNAL_TRIES = "journal:tries"
+JOURNAL_FAILURES = "journal:failures"
+JOURNAL_DEAD = "journal:dead"
+JOURNAL_BYTES = "journal:bytes"
+NODES = "nodes"
+ACKS = "acks"
+RECEIPTS_NUDGE = "receipts:nudge"
+READINESS = "readiness"
+ANY_APP = "app:*"
+ANY_STREAM = "stream:*"
+ANY_TAIL = "tail:*"
+
+
+def idempotency(digest: str) -> str:
+    """STRING; the digest covers app, route and the caller's key."""
+    return f"idempotency:{digest}"
+
+
+def app(app: str) -> str:
+    """HASH epoch, top of the stream of everyone."""
+    return f"app:{app}"
+
+
+def stream(app: str, user: str) -> str:
+    """HASH; exists while the user is warm: online, or seen within its life."""
+    return f"stream:{app}:{user}"
+
+
+def tail_me(app: str, user: str) -> str:
+    """ZSET of a user's newest frames, score = seq."""
+    return f"tail:me:{app}:{user}"
+
+
+def tail_all(app: str) -> str:
+    """ZSET of everyone's newest frames, score = seq."""
+    return f"tail:all:{app}"
+
+
+def lease(node: str) -> str:
+    """STRING; while it exists the node's presence counts."""
+    return f"lease:{node}"
+
+
+def channel(node: str) -> str:
+    """The one pub/sub channel of a node."""
+    return f"node:{node}"

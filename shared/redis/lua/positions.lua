@@ -1,0 +1,13 @@
+-- Renew (or make again) the presence of users on a node and tell how far their streams are.
+-- ARGV: node, life s, then stream keys. Returns per key {epoch, top}; empty strings where there is no record.
+local node, found = ARGV[1], {}
+for i = 3, #ARGV do
+  local was = redis.call('HMGET', ARGV[i], 'nodes', 'epoch', 'top')
+  local nodes = was[1] or ''
+  if not string.find(',' .. nodes .. ',', ',' .. node .. ',', 1, true) then
+    redis.call('HSET', ARGV[i], 'nodes', nodes == '' and node or nodes .. ',' .. node)
+  end
+  redis.call('EXPIRE', ARGV[i], ARGV[2])
+  found[#found + 1] = { was[2] or '', was[3] or '' }
+end
+return found

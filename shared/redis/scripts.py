@@ -1,0 +1,52 @@
+"""The Lua scripts: read from lua/ once, run by digest, loaded again where Redis forgot them."""
+
+from collections.abc import Sequence
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError
+
+from shared.redis.client import guarded
+
+Argument = str | bytes | int
+
+
+class Script:
+    """One script, one operation; `name` is its file in lua/."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.source = files("shared.redis").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        self.digest = sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    def run(self, client: redis.Redis, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """Run it in one round trip. Raises RedisUnavailable."""
+        with guarded():
+            try:
+                return client.evalsha(self.digest, len(keys), *keys, *args)
+            except NoScriptError:
+                return client.eval(self.source, len(keys), *keys, *args)
+
+    def run_many(
+        self, client: redis.Redis, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Any]:
+        """Run it once per (keys, args), all in one round trip. Raises RedisUnavailable.
+
+        Safe for scripts whose second run changes nothing: after a restart of Redis all calls are sent again.
+        """
+        with guarded():
+            try:
+                return self._pipeline(client, calls)
+            except NoScriptError:
+                client.script_load(self.source)
+                return self._pipeline(client, calls)
+
+    def _pipeline(
+        self, client: redis.Redis, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for keys, args in calls:
+            pipeline.evalsha(self.digest, len(keys), *keys, *args)
+        return list(pipeline.execute())

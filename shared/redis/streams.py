@@ -1,0 +1,198 @@
+"""Users' streams in Redis: record, tail and presence; written by workers, read by nodes, never by SQL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis
+
+from shared.protocol.envelope import Counts, Record, TailFrame
+from shared.redis import keys
+from shared.redis.client import check, guarded, text
+from shared.redis.scripts import Argument, Script
+
+BATCH = 500
+"""Users per call of positions and disconnect: about 1 ms of Redis's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Where a client says it stands; None = it does not say."""
+
+    epoch: str | None = None
+    me: int | None = None
+    all: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What a connect found. `synced` is False where the record is not in Redis yet: then ask a `sync` job.
+
+    The tails start after `since` where its epoch is right, else after what is acked; whether they reach to `top`
+    without a hole is for the caller to see. `counts` is None where a newer notification to everyone is not counted yet.
+    """
+
+    synced: bool
+    epoch: str | None
+    me_top: int
+    all_top: int
+    rev: int
+    acked: int
+    all_acked: int
+    counts: Counts | None
+    me_tail: list[TailFrame]
+    all_tail: list[TailFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Tails:
+    """Both tails after given positions, with the tops they should reach; tops are None where Redis does not know."""
+
+    epoch: str | None
+    me_top: int | None
+    all_top: int | None
+    me_tail: list[TailFrame]
+    all_tail: list[TailFrame]
+
+
+class Streams:
+    """Adapter of the scripts on stream:{app}:{user}; `life` is in seconds."""
+
+    def __init__(self, client: redis.Redis, *, life: int = 900) -> None:
+        self._client = client
+        self._life = life
+        self._connect = Script("connect")
+        self._disconnect = Script("disconnect")
+        self._positions = Script("positions")
+        self._put = Script("stream_put")
+        self._tail = Script("tail")
+
+    def connect(self, node: str, users: Sequence[tuple[str, str, Since]]) -> list[Connected]:
+        """Register (app, user) on a node and read record and tails, in one round trip. Raises RedisUnavailable."""
+        calls: list[tuple[list[str], list[Argument]]] = [
+            (_keys(app, user), [node, self._life, *_since(since)]) for app, user, since in users
+        ]
+        return [_connected(reply) for reply in self._connect.run_many(self._client, calls)]
+
+    def disconnect(self, node: str, users: Sequence[tuple[str, str]]) -> None:
+        """Take (app, user) off a node. Raises RedisUnavailable."""
+        for start in range(0, len(users), BATCH):
+            names = [keys.stream(app, user) for app, user in users[start : start + BATCH]]
+            self._disconnect.run(self._client, [], [node, self._life, *names])
+
+    def positions(self, node: str, users: Sequence[tuple[str, str]]) -> list[tuple[str | None, int | None]]:
+        """Renew presence of (app, user) on a node; (epoch, top) of each, None where there is no record.
+
+        Raises RedisUnavailable.
+        """
+        found: list[tuple[str | None, int | None]] = []
+        for start in range(0, len(users), BATCH):
+            names = [keys.stream(app, user) for app, user in users[start : start + BATCH]]
+            for epoch, top in self._positions.run(self._client, [], [node, self._life, *names]):
+                found.append((epoch.decode() or None, int(top) if top else None))
+        return found
+
+    def tails(self, app: str, user: str, *, me: int, all: int) -> Tails:
+        """Both tails after the given positions. Raises RedisUnavailable."""
+        epoch, top, app_epoch, app_top, mine, everyones = self._tail.run(
+            self._client, _keys(app, user), [me, all]
+        )
+        return Tails(
+            epoch=text(epoch) or text(app_epoch),
+            me_top=None if top is None else int(top),
+            all_top=None if app_top is None else int(app_top),
+            me_tail=[decode_member(raw) for raw in mine],
+            all_tail=[decode_member(raw) for raw in everyones],
+        )
+
+    def app_top(self, app: str) -> tuple[str | None, int | None]:
+        """(epoch, top) of the stream of everyone, None where Redis does not know. Raises RedisUnavailable."""
+        with guarded():
+            epoch, top = self._client.hmget(keys.app(app), ["epoch", "top"])
+        return text(epoch), None if top is None else int(top)
+
+    def put(self, app: str, epoch: str, app_top: int, record: Record) -> bool:
+        """Put a record; False if Redis has a newer one or the user is cold. Raises RedisUnavailable."""
+        own, everyone = record.own, record.everyone
+        args: list[Any] = [epoch, app_top, record.rev, record.top, record.acked, record.all_acked]
+        args += [own.total, own.unseen, own.unread, own.archived]
+        if everyone is not None:
+            args += [record.everyone_at, everyone.total, everyone.unseen, everyone.unread, everyone.archived]
+        names = [keys.stream(app, record.user), keys.app(app), keys.tail_me(app, record.user)]
+        return bool(self._put.run(self._client, names, args))
+
+    def check(self) -> None:
+        """Raises RedisUnavailable if Redis cannot be used, whatever a single record holds."""
+        check(self._client)
+
+    def known(self, app: str, user: str) -> tuple[str | None, int | None]:
+        """(epoch, top) of a user's record as Redis has it. Raises RedisUnavailable."""
+        with guarded():
+            epoch, top = self._client.hmget(keys.stream(app, user), ["epoch", "top"])
+        return text(epoch), None if top is None else int(top)
+
+    def forget(self, app: str, user: str) -> None:
+        """Drop record and tail, as when a user is erased or an epoch ends; presence stays. Raises RedisUnavailable."""
+        with guarded():
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.delete(keys.tail_me(app, user))
+            pipeline.hdel(keys.stream(app, user), *RECORD)
+            pipeline.execute()
+
+
+RECORD = (
+    "epoch",
+    "rev",
+    "top",
+    "acked",
+    "all_acked",
+    "total",
+    "unseen",
+    "unread",
+    "archived",
+    "b_at",
+    "bytes",
+)
+"""The fields of a record that come from the database; `nodes` is presence and stays."""
+
+
+def decode_member(raw: bytes) -> TailFrame:
+    """A member of a tail: `seq prev expires [excluded]`, a line break, the fragment."""
+    head, _, fragment = raw.partition(b"\n")
+    seq, prev, expires_at, *excluded = head.split(b" ", 3)
+    names = tuple(orjson.loads(excluded[0])) if excluded else ()
+    return TailFrame(int(seq), int(prev), int(expires_at), fragment, names)
+
+
+def _keys(app: str, user: str) -> list[str]:
+    return [keys.stream(app, user), keys.tail_me(app, user), keys.app(app), keys.tail_all(app)]
+
+
+def _since(since: Since) -> list[str]:
+    return ["" if value is None else str(value) for value in (since.epoch, since.me, since.all)]
+
+
+def _connected(reply: Any) -> Connected:
+    fields, app_epoch, app_top, mine, everyones = reply
+    epoch, top, rev, acked, all_acked, *numbers = fields
+    synced = rev is not None and app_epoch is not None and epoch == app_epoch
+    return Connected(
+        synced=synced,
+        epoch=text(app_epoch),
+        me_top=int(top or 0),
+        all_top=int(app_top or 0),
+        rev=int(rev or 0),
+        acked=int(acked or 0),
+        all_acked=int(all_acked or 0),
+        counts=_counts(numbers, int(app_top or 0)) if synced else None,
+        me_tail=[decode_member(raw) for raw in mine],
+        all_tail=[decode_member(raw) for raw in everyones],
+    )
+
+
+def _counts(numbers: list[Any], app_top: int) -> Counts | None:
+    own, at, everyone = numbers[:4], numbers[4], numbers[5:]
+    if app_top and (at is None or int(at) != app_top):
+        return None
+    return Counts(*(int(a or 0) + int(b or 0) for a, b in zip(own, everyone, strict=True)))

@@ -1,0 +1,65 @@
+"""The few statements that touch many rows, and the choice of who speaks them.
+
+PostgreSQL takes a whole group as arrays, one round trip a statement; the others take many rows at once. Everything
+else in the store is portable.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from shared.store.bulk_generic import GenericBulk
+from shared.store.bulk_postgres import PostgresBulk
+from shared.store.rows import AckedRange, NewDelivery, NewNotification, RaisedAck, StreamRow
+
+
+class Bulk(Protocol):
+    """Statements on many rows. Lists of ids come sorted, so that two transactions lock in the same order."""
+
+    def insert_notifications(
+        self, session: Session, rows: Sequence[NewNotification], *, stored_at: int
+    ) -> set[str]:
+        """Insert the rows whose id is new; their ids."""
+
+    def mark_published(self, session: Session, ids: Sequence[str], *, now_ms: int) -> int:
+        """Set published_at where it is missing; how many rows."""
+
+    def do_not_wait_for_disk(self, session: Session) -> None:
+        """Let this transaction's commit return early, where the database can: for notes whose loss costs only a
+        second publish of the same bytes."""
+
+    def known_users(self, session: Session, app_id: int, names: Collection[str]) -> dict[str, int]:
+        """Ids of those names that exist."""
+
+    def insert_users(
+        self, session: Session, app_id: int, hashes: Sequence[tuple[str, str]], *, now_ms: int
+    ) -> None:
+        """Create users from (name hash, name) with their streams, where another process has not done so."""
+
+    def lock_streams(self, session: Session, user_ids: Sequence[int]) -> list[StreamRow]:
+        """Lock streams in the order of their ids and read them as the last commit left them."""
+
+    def add_deliveries(
+        self, session: Session, rows: Sequence[NewDelivery], counts: Mapping[int, int], *, push_due_at: int
+    ) -> None:
+        """Insert deliveries, and count so many new ones into each of these locked streams."""
+
+    def deliver_known(
+        self, session: Session, notification_id: str, app_id: int, names: Sequence[str], *, push_due_at: int
+    ) -> list[tuple[str, StreamRow]] | None:
+        """Number and insert one notification for many users in one step; their names and streams, by user id.
+
+        None if a name is unknown, or if this database has no such step: then it is done in several.
+        """
+
+    def raise_acks(self, session: Session, acks: Sequence[RaisedAck]) -> None:
+        """Set what locked streams have acknowledged, and count the change."""
+
+    def deliver(self, session: Session, ranges: Sequence[AckedRange], *, now_ms: int, alive_ms: int) -> None:
+        """Move what is pending in these ranges, and expires after `alive_ms`, to delivered."""
+
+
+def bulk_for(session: Session) -> Bulk:
+    """The speaker for this session's database."""
+    return PostgresBulk() if session.get_bind().dialect.name == "postgresql" else GenericBulk()

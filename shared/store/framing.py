@@ -1,0 +1,67 @@
+"""From rows to the frames that are published, the same bytes each time.
+
+Bodies stand in the order of their ids and items by user and seq, whichever transaction reads them: so the frames that
+are read back after a crash are those that were lost.
+"""
+
+from dataclasses import dataclass, field
+
+from shared.protocol.envelope import AppFrames, Body, Broadcast, Item, Record
+from shared.protocol.frames import fragment
+from shared.store.apps import AppRow
+
+
+def body(*, id: str, request_id: str, event: str, data: str, accepted_at: int, expires_at: int) -> Body:
+    """What all receivers of a notification share; instants are epoch milliseconds."""
+    text = fragment(id=id, event=event, data_json=data, sent_at_ms=accepted_at, expires_at_ms=expires_at)
+    return Body(id, request_id, text, expires_at)
+
+
+@dataclass(slots=True)
+class _OfApp:
+    app: AppRow
+    bodies: dict[str, Body] = field(default_factory=dict)
+    items: list[tuple[int, int, str, str]] = field(default_factory=list)
+    records: dict[str, Record] = field(default_factory=dict)
+    broadcasts: list[Broadcast] = field(default_factory=list)
+
+    def build(self) -> AppFrames:
+        order = {id: number for number, id in enumerate(sorted(self.bodies))}
+        return AppFrames(
+            app=self.app.name,
+            epoch=self.app.epoch,
+            bodies=[self.bodies[id] for id in order],
+            items=[Item(name, seq, seq - 1, order[id]) for _, seq, name, id in sorted(self.items)],
+            records=dict(sorted(self.records.items())),
+            broadcasts=sorted(self.broadcasts, key=lambda one: one.seq),
+        )
+
+
+class FrameSet:
+    """Collects what one transaction made, app by app."""
+
+    def __init__(self) -> None:
+        self._apps: dict[int, _OfApp] = {}
+
+    def add_body(self, app: AppRow, body: Body) -> None:
+        """The part of a notification that its items refer to by id."""
+        self._of(app).bodies[body.id] = body
+
+    def add_item(self, app: AppRow, user: tuple[int, str], seq: int, id: str) -> None:
+        """One frame of one user's stream; a stream has no gaps, so `prev` is the number before."""
+        self._of(app).items.append((user[0], seq, user[1], id))
+
+    def add_record(self, app: AppRow, record: Record) -> None:
+        """The user's stream after the transaction."""
+        self._of(app).records[record.user] = record
+
+    def add_broadcast(self, app: AppRow, broadcast: Broadcast) -> None:
+        """One frame of the stream of everyone."""
+        self._of(app).broadcasts.append(broadcast)
+
+    def build(self) -> list[AppFrames]:
+        """All of it, apps by name."""
+        return [one.build() for one in sorted(self._apps.values(), key=lambda one: one.app.name)]
+
+    def _of(self, app: AppRow) -> _OfApp:
+        return self._apps.setdefault(app.id, _OfApp(app))

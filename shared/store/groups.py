@@ -1,0 +1,158 @@
+"""Hop 5 of 9: write a group of accepted notifications down, in one transaction.
+
+Lock order: notification, `all`, then users sorted. A number is given under the lock of its stream and in the
+transaction that writes the row, so numbers are gap-free and come into sight in their order. What exists already is
+left as it is: a second run of the same group changes nothing and makes the same frames.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from shared.domain.audience import recipients
+from shared.domain.notification import Status
+from shared.protocol.envelope import Body
+from shared.store import apps, broadcasts, framing, names, reading_back, rescues
+from shared.store.allocation import Parcel, deliver
+from shared.store.apps import AppRow
+from shared.store.bulk import Bulk, bulk_for
+from shared.store.framing import FrameSet
+from shared.store.pages import insert_pages
+from shared.store.rows import Member, NewNotification, PageRef, StoredGroup
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A member with what was decided about it. `nobody`: no frame will ever be made of it."""
+
+    member: Member
+    app: AppRow
+    audience: list[str]
+    paged: bool
+    expired: bool
+
+    @property
+    def nobody(self) -> bool:
+        return not self.paged and (self.expired or not (self.member.everyone or self.audience))
+
+    def row(self, now_ms: int) -> NewNotification:
+        m = self.member
+        return NewNotification(
+            id=m.id,
+            app_id=self.app.id,
+            event=m.event,
+            data=m.data_json,
+            priority=m.priority,
+            everyone=m.everyone,
+            recipients=len(self.audience),
+            status=Status.EXPIRED if self.expired else Status.SENT if self.nobody else Status.SENDING,
+            ttl=m.ttl,
+            accepted_at=m.accepted_at,
+            published_at=now_ms if self.nobody else None,
+            expires_at=m.expires_at,
+            expired_at=now_ms if self.expired else None,
+            sender=m.sender,
+            request_id=m.request_id,
+            collapse_key=m.collapse_key,
+            cancel_key=m.cancel_key,
+            thread_key=m.thread_key,
+            tags=m.tags_json,
+        )
+
+    def body(self) -> Body:
+        m = self.member
+        return framing.body(
+            id=m.id,
+            request_id=m.request_id,
+            event=m.event,
+            data=m.data_json,
+            accepted_at=m.accepted_at,
+            expires_at=m.expires_at,
+        )
+
+
+def store_group(
+    session: Session, members: Iterable[Member], *, now_ms: int, push_after_s: int, page_size: int = 1000
+) -> StoredGroup:
+    """Store these members and give each delivery its number; what is stored already is read back.
+
+    A member with more than `page_size` receivers becomes a row and pages. Raises UnknownApp, RunAgain.
+    """
+    unique: dict[str, Member] = {}
+    for member in members:
+        unique.setdefault(member.id, member)
+    result = StoredGroup()
+    if not unique:
+        return result
+    bulk, frames = bulk_for(session), FrameSet()
+    known = apps.by_name(session, {member.app for member in unique.values()})
+    plans = [_plan(member, known[member.app], now_ms, page_size) for member in unique.values()]
+    new = bulk.insert_notifications(session, [plan.row(now_ms) for plan in plans], stored_at=now_ms)
+    new |= _again(session, bulk, [plan for plan in plans if plan.member.id not in new], now_ms)
+    fresh = [plan for plan in plans if plan.member.id in new]
+    for plan in fresh:
+        _note(session, plan, result, page_size, now_ms)
+    _deliver(session, bulk, fresh, frames, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
+    result.already.extend(plan.member.id for plan in plans if plan.member.id not in new)
+    if result.already:
+        back = reading_back.read_back(session, result.already, frames)
+        result.publish_ids.extend(back.ids)
+        result.pages.extend(back.pages)
+    result.frames.extend(frames.build())
+    return result
+
+
+def _plan(member: Member, app: AppRow, now_ms: int, page_size: int) -> _Plan:
+    audience = [] if member.everyone else recipients(member.users, member.exclude)
+    return _Plan(member, app, audience, len(audience) > page_size, member.expires_at <= now_ms)
+
+
+def _again(session: Session, bulk: Bulk, known: Sequence[_Plan], now_ms: int) -> set[str]:
+    """Store anew what had failed and was asked for again; the ids."""
+    retried = [plan.member.id for plan in known if plan.member.retried]
+    if not retried:
+        return set()
+    failures = rescues.take_failed(session, retried)
+    rows = [plan.row(now_ms) for plan in known if plan.member.id in failures]
+    new = bulk.insert_notifications(session, rows, stored_at=now_ms) if rows else set()
+    rescues.remember_failures(session, failures)
+    return new
+
+
+def _note(session: Session, plan: _Plan, result: StoredGroup, page_size: int, now_ms: int) -> None:
+    """Say what is left to do with a new notification."""
+    id, priority = plan.member.id, plan.member.priority
+    result.stored_ids.append(id)
+    if plan.paged:
+        numbers = insert_pages(session, id, plan.audience, page_size, now_ms=now_ms)
+        result.pages.extend(PageRef(id, number, priority) for number in numbers)
+    elif not plan.nobody:
+        result.publish_ids.append(id)
+
+
+def _deliver(
+    session: Session, bulk: Bulk, fresh: Sequence[_Plan], frames: FrameSet, *, now_ms: int, push_due_at: int
+) -> None:
+    """Number and insert what is new: first what goes to everyone, then the users' own."""
+    to_all: dict[int, list[_Plan]] = defaultdict(list)
+    wanted: dict[int, dict[str, None]] = defaultdict(dict)
+    direct = [plan for plan in fresh if plan.audience and not plan.paged]
+    for plan in fresh:
+        if plan.member.everyone and not plan.expired:
+            to_all[plan.app.id].append(plan)
+            # An excluded name may belong to somebody who connects for the first time tomorrow.
+            wanted[plan.app.id].update(dict.fromkeys(plan.member.exclude))
+    for plan in direct:
+        wanted[plan.app.id].update(dict.fromkeys(plan.audience))
+    locked = apps.lock(session, to_all) if to_all else {}
+    users = {app: names.resolve(session, bulk, app, wanted[app], now_ms=now_ms) for app in sorted(wanted)}
+    for app_id, plans in sorted(to_all.items()):
+        bodies = [(plan.body(), plan.member.exclude) for plan in plans]
+        broadcasts.number(session, locked[app_id], bodies, users[app_id], frames)
+    parcels = []
+    for plan in direct:
+        ids = users[plan.app.id]
+        parcels.append(Parcel(plan.app, plan.body(), [(ids[n], n) for n in plan.audience], plan.expired))
+    deliver(session, bulk, parcels, frames, push_due_at=push_due_at)

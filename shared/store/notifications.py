@@ -1,0 +1,128 @@
+"""notifications: what became of one, for the sender who follows it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from shared.domain.delivery import SENT, State
+from shared.domain.notification import Status, shown
+from shared.ids import is_uuid7
+from shared.models import tables as t
+
+_N, _D, _S, _U = t.notifications.c, t.deliveries.c, t.streams.c, t.users.c
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRow:
+    """A stored notification; `data` and `tags` are JSON text."""
+
+    id: str
+    app_id: int
+    event: str
+    data: str
+    priority: str
+    everyone: bool
+    all_seq: int | None
+    excluded: str | None
+    recipients: int
+    status: str
+    ttl: int
+    accepted_at: datetime
+    stored_at: datetime
+    published_at: datetime | None
+    expires_at: datetime
+    cancelled_at: datetime | None
+    failed_at: datetime | None
+    rescued_at: datetime | None
+    error: str | None
+    attempts: int
+    sender: str
+    request_id: str
+    collapse_key: str | None
+    cancel_key: str | None
+    thread_key: str | None
+    tags: str
+
+
+_COLUMNS = [_N[name] for name in NotificationRow.__dataclass_fields__]
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One line of a timeline."""
+
+    at: datetime
+    hop: str
+    reason: str | None = None
+
+
+def find(session: Session, app_id: int, id: str) -> NotificationRow | None:
+    """The notification of this app with that id."""
+    if not is_uuid7(id):
+        return None
+    row = session.execute(select(*_COLUMNS).where(_N.id == id, _N.app_id == app_id)).first()
+    return NotificationRow(*row) if row else None
+
+
+def counts(session: Session, row: NotificationRow) -> dict[str, int]:
+    """How many deliveries are in each state, as senders are told; states without any are left out.
+
+    Of a notification to everyone only `delivered` is known: users who acknowledged its place. That reads every stream
+    of the app.
+    """
+    if row.everyone:
+        return _counts_of_everyone(session, row)
+    states = select(_D.state, func.count()).where(_D.notification_id == row.id).group_by(_D.state)
+    if row.status == Status.FAILED:
+        return {State.FAILED.value: row.recipients} if row.recipients else {}
+    found: dict[str, int] = dict(session.execute(states).all())
+    if row.published_at is None:
+        # Receivers whose page is not stored yet have no row.
+        rest = row.recipients - sum(found.values())
+        found[State.PENDING] = found.get(State.PENDING, 0) + max(rest, 0)
+    elif State.PENDING in found:
+        found[SENT] = found.pop(State.PENDING)
+    return {str(state): count for state, count in sorted(found.items()) if count}
+
+
+def status_of(row: NotificationRow, counted: dict[str, int]) -> Status:
+    """The state that a sender is told."""
+    return shown(Status(row.status), everyone=row.everyone, counts=counted)
+
+
+def timeline(session: Session, row: NotificationRow) -> list[Hop]:
+    """What happened when, from the time columns, the oldest first."""
+    first, expired = session.execute(
+        select(func.min(_D.delivered_at), func.count(case((_D.state == State.EXPIRED, 1)))).where(
+            _D.notification_id == row.id
+        )
+    ).one()
+    never = row.status == Status.EXPIRED or not (row.everyone or row.recipients)
+    hops: list[tuple[datetime | None, str, str | None]] = [
+        (row.accepted_at, "accepted", None),
+        (row.stored_at, "stored", None),
+        (None if never else row.published_at, "published", None),
+        (first, "delivered_first", None),
+        (row.rescued_at, "rescued", None),
+        (row.cancelled_at, "cancelled", None),
+        (row.failed_at, "failed", row.error),
+        (row.expires_at if expired or row.status == Status.EXPIRED else None, "expired", "ttl"),
+    ]
+    found = [Hop(at, hop, reason) for at, hop, reason in hops if at is not None]
+    return sorted(found, key=lambda hop: hop.at)
+
+
+def _counts_of_everyone(session: Session, row: NotificationRow) -> dict[str, int]:
+    if row.all_seq is None:
+        return {}
+    acked: Any = (
+        select(func.count())
+        .select_from(t.streams)
+        .join(t.users, _U.id == _S.user_id)
+        .where(_U.app_id == row.app_id, _U.name.is_not(None), _S.all_acked >= row.all_seq)
+    )
+    delivered = session.scalar(acked) or 0
+    return {State.DELIVERED.value: delivered} if delivered else {}

@@ -1,0 +1,123 @@
+"""Frames of what is stored and not published, read back from the rows: for a second run and for the reconciler."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from shared.clock import to_ms
+from shared.domain.notification import Status
+from shared.models import tables as t
+from shared.protocol.envelope import Body, Broadcast
+from shared.store import apps, framing
+from shared.store.apps import AppRow
+from shared.store.broadcasts import excluded_names
+from shared.store.framing import FrameSet
+from shared.store.rows import PageRef, StreamRow, chunks
+
+AnyRow = Row[*tuple[Any, ...]]
+
+_N, _D, _U, _S, _P = t.notifications.c, t.deliveries.c, t.users.c, t.streams.c, t.pages.c
+
+BODY_COLUMNS = select(
+    _N.id,
+    _N.app_id,
+    _N.event,
+    _N.data,
+    _N.accepted_at,
+    _N.expires_at,
+    _N.expired_at,
+    _N.request_id,
+    _N.priority,
+    _N.status,
+    _N.all_seq,
+    _N.excluded,
+)
+_STREAM = [_S[name] for name in StreamRow._fields]
+_ITEMS = (
+    select(_D.notification_id, _D.seq, _U.name, *_STREAM)
+    .join(t.users, _U.id == _D.user_id)
+    .join(t.streams, _S.user_id == _D.user_id)
+    .where(_D.seq.is_not(None), _U.name.is_not(None))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """What was found unpublished: whole notifications, whose frames were read, and pages."""
+
+    ids: list[str] = field(default_factory=list)
+    pages: list[PageRef] = field(default_factory=list)
+
+
+def body_of(row: AnyRow) -> Body:
+    """The body in a row of BODY_COLUMNS."""
+    return framing.body(
+        id=row.id,
+        request_id=row.request_id,
+        event=row.event,
+        data=row.data,
+        accepted_at=to_ms(row.accepted_at),
+        expires_at=to_ms(row.expires_at),
+    )
+
+
+def read_back(session: Session, ids: Sequence[str], frames: FrameSet) -> Back:
+    """Read the frames of those of `ids` that are stored and not published; of big ones, which pages are left."""
+    back = Back()
+    for part in chunks(sorted(ids)):
+        rows = session.execute(
+            BODY_COLUMNS.where(_N.id.in_(part), _N.published_at.is_(None), _N.status != Status.FAILED)
+        ).all()
+        pages = _unpublished_pages(session, [row.id for row in rows])
+        back.pages.extend(pages)
+        paged = {page.notification_id for page in pages}
+        whole = [row for row in rows if row.id not in paged]
+        back.ids.extend(sorted(row.id for row in whole))
+        _read_whole(session, whole, frames)
+    return back
+
+
+def read_back_page(
+    session: Session, app: AppRow, body: Body, names: Collection[str], frames: FrameSet
+) -> None:
+    """Read the frames of one stored page: of its users, those who have a row."""
+    for part in chunks(list(names)):
+        rows = session.execute(
+            _ITEMS.where(_D.notification_id == body.id, _U.app_id == app.id, _U.name.in_(part))
+        )
+        _add_items(app, {body.id: body}, rows.all(), frames)
+
+
+def _unpublished_pages(session: Session, ids: Sequence[str]) -> list[PageRef]:
+    rows = session.execute(
+        select(_P.notification_id, _P.number, _N.priority)
+        .join(t.notifications, _N.id == _P.notification_id)
+        .where(_P.notification_id.in_(ids), _P.published_at.is_(None))
+        .order_by(_P.notification_id, _P.number)
+    )
+    return [PageRef(*row) for row in rows]
+
+
+def _read_whole(session: Session, rows: Sequence[AnyRow], frames: FrameSet) -> None:
+    known = apps.by_id(session, {row.app_id for row in rows})
+    bodies = {row.id: body_of(row) for row in rows}
+    for app in known.values():
+        direct = [row.id for row in rows if row.app_id == app.id and row.all_seq is None]
+        items = session.execute(_ITEMS.where(_D.notification_id.in_(direct))).all()
+        _add_items(app, bodies, items, frames)
+    for row in rows:
+        if row.all_seq is not None:
+            names = excluded_names(session, row.excluded)
+            broadcast = Broadcast(row.all_seq, row.all_seq - 1, bodies[row.id], names)
+            frames.add_broadcast(known[row.app_id], broadcast)
+
+
+def _add_items(app: AppRow, bodies: dict[str, Body], rows: Sequence[AnyRow], frames: FrameSet) -> None:
+    for id, seq, name, *stream in rows:
+        row = StreamRow(*stream)
+        frames.add_body(app, bodies[id])
+        frames.add_item(app, (row.user_id, name), seq, id)
+        frames.add_record(app, row.record(name))
