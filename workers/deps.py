@@ -1,0 +1,81 @@
+"""What jobs work with, opened once in each child of the pool.
+
+A connection that crosses a fork is shared by two processes and its protocol breaks, so nothing is opened in the parent,
+and what a parent did open is never used in a child.
+"""
+
+import os
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Protocol
+
+from shared.clock import Clock, SystemClock
+from shared.config import Settings
+from shared.db import Database
+from shared.queue import JobQueue
+from shared.redis.acks import Acks
+from shared.redis.bus import Bus
+from shared.redis.client import connect
+from shared.redis.journal import Journal
+from shared.redis.leases import Leases
+from shared.redis.publish import Publisher, TailBounds
+from shared.redis.streams import Streams
+
+
+class Chance(Protocol):
+    """The randomness that jobs need: a number between 0 and 1."""
+
+    def random(self) -> float:
+        """The next number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The adapters of one process."""
+
+    settings: Settings
+    database: Database
+    journal: Journal
+    publisher: Publisher
+    streams: Streams
+    acks: Acks
+    leases: Leases
+    bus: Bus
+    queue: JobQueue
+    clock: Clock
+    chance: Chance
+
+
+def open_deps(settings: Settings) -> Deps:
+    """Make the adapters; connections are opened when first used."""
+    client = connect(settings.redis_url, name="bellhop-worker")
+    bounds = TailBounds(settings.tail_frames, settings.tail_bytes, settings.stream_life)
+    return Deps(
+        settings=settings,
+        database=Database(settings.database_url),
+        journal=Journal(client),
+        publisher=Publisher(client, bounds),
+        streams=Streams(client, life=settings.stream_life),
+        acks=Acks(client),
+        leases=Leases(client, life=settings.lease_life),
+        bus=Bus(client),
+        queue=JobQueue(settings.broker_url),
+        clock=SystemClock(),
+        chance=SystemRandom(),
+    )
+
+
+class PerProcess:
+    """Opens Deps in the process that asks, and again where a fork made it another one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pid = 0
+        self._deps: Deps | None = None
+
+    def get(self) -> Deps:
+        """The adapters of this process."""
+        if self._deps is None or self._pid != os.getpid():
+            self._deps, self._pid = open_deps(self._settings), os.getpid()
+        return self._deps

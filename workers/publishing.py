@@ -1,0 +1,24 @@
+"""Publish what is committed, then write down that it was. Hop 6 of 9; used by deliver, page and publish.
+
+Between commit and `published_at` nothing is promised to have been sent, so all of it may be sent again: the frames are
+the same bytes, and clients drop a `seq` they have.
+"""
+
+from collections.abc import Sequence
+
+from shared import logs, metrics
+from shared.protocol.envelope import AppFrames
+from workers.deps import Deps
+
+log = logs.get(__name__)
+
+
+def publish_frames(deps: Deps, frames: Sequence[AppFrames]) -> None:
+    """Send the frames of each app. Raises RedisUnavailable; what was not sent then is found by the reconciler."""
+    for one in frames:
+        told = deps.publisher.publish(one)
+        metrics.published_total.labels(stream="me").inc(len(one.items))
+        metrics.published_total.labels(stream="all").inc(len(one.broadcasts))
+        if told.deaf:
+            # Its lease is gone now: the node notices, registers its users again and asks for what it missed.
+            log.warning("nodes_found_deaf", app=one.app, nodes=told.deaf)
