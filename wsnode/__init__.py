@@ -1,0 +1,1 @@
+"""The WebSocket node: Redis in, sockets out; it knows no SQL. One process is one node."""

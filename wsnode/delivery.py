@@ -1,0 +1,114 @@
+"""Hop 8 of 9: a batch of envelopes from Redis becomes frames on sockets.
+
+Rule S. Called by wsnode.subscriber with everything that one read brought. For a connection in step the way is short:
+hub, `prev <= last < seq`, a frame made once, a raw send. Whoever is not in step goes through its session.
+"""
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from shared import logs
+from shared.clock import Clock
+from shared.protocol import envelope
+from shared.protocol.envelope import All, Probe, ReplayPart, Reply, State, Synced
+from wsnode import native, unicasts, wire
+from wsnode.broadcasts import Broadcasts
+from wsnode.hub import Hub, Room
+from wsnode.ledger import Ledger
+from wsnode.ports import Peer
+from wsnode.unicasts import Unicasts
+
+log = logs.get(__name__)
+
+
+class Delivery:
+    """Takes envelopes apart. `heard` is told of probes, `foreign` of an app whose epoch is not the one we know,
+    `synced` of users whose record is in Redis now."""
+
+    def __init__(
+        self,
+        hub: Hub[Peer],
+        clock: Clock,
+        *,
+        heard: Callable[[int], None],
+        foreign: Callable[[Room[Peer]], None],
+        synced: Callable[[str, str], None],
+    ) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._heard = heard
+        self._foreign = foreign
+        self._synced = synced
+        self._ledger = Ledger(clock)
+        self._unicasts = Unicasts(hub, self._ledger)
+        self._broadcasts = Broadcasts(self._ledger)
+
+    def deliver(self, batch: Sequence[bytes]) -> None:
+        """Deliver what one read brought, in its order per stream."""
+        now = self._clock.now_ms()
+        for raw in batch:
+            try:
+                if raw.startswith(unicasts.HEAD):
+                    self._frames(raw, now)
+                else:
+                    self._other(envelope.decode(raw), now)
+            except (ValueError, IndexError, TypeError, KeyError) as error:
+                log.warning("envelope_refused", error=str(error), size=len(raw))
+            except Exception:
+                # One envelope that we handle wrongly must not make the node deaf to all others.
+                log.exception("envelope_failed", size=len(raw))
+        self._broadcasts.flush()
+        self._unicasts.flush()
+        self._ledger.settle()
+
+    def tell(self) -> None:
+        """Write the log of what was delivered; called by the timer."""
+        self._ledger.tell()
+
+    def _frames(self, raw: bytes, now: int) -> None:
+        if self._broadcasts.run:
+            self._broadcasts.flush()
+        foreign = self._unicasts.take(raw, now)
+        if foreign is not None:
+            self._foreign(foreign)
+
+    def _other(self, found: envelope.Envelope, now: int) -> None:
+        match found:
+            case All():
+                self._all(found, now)
+            case Probe(number):
+                self._heard(number)
+            case Reply(connection, frame):
+                self._reply(connection, frame)
+            case State():
+                self._state(found)
+            case ReplayPart(connection=connection):
+                if (peer := self._hub.named(connection)) is not None:
+                    peer.replayed(found)
+            case Synced(app, user):
+                self._synced(app, user)
+
+    def _all(self, found: All, now: int) -> None:
+        room = self._hub.known(found.app)
+        if room is None or not room.connections:
+            return
+        if room.epoch != found.epoch:
+            self._foreign(room)
+            return
+        if not self._broadcasts.run:
+            self._unicasts.flush()
+        self._broadcasts.take(room, found, now)
+
+    def _reply(self, connection: str, frame: bytes) -> None:
+        peer = self._hub.named(connection)
+        if peer is not None and (ref := orjson.loads(frame).get("ref")) is not None:
+            peer.reply(ref, wire.text(frame))
+
+    def _state(self, found: State) -> None:
+        room = self._hub.known(found.app)
+        if room is not None:
+            frame = native.encode(found.frame)
+            for peer in room.of(found.user):
+                if peer.name != found.except_connection:
+                    peer.write(frame)

@@ -1,0 +1,210 @@
+"""The HTTP side of a connection: read the request within limits, decide the handshake, give the socket away.
+
+Rule A. Derived from gevent-websocket's handler, of which it keeps the place in the worker and nothing of the way:
+the upgrade there comes before the application is asked, bodies are text, and each socket keeps a greenlet (21 KiB).
+"""
+
+import _socket
+import os
+import re
+import time
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+import gevent
+from gevent import socket
+from gevent.pywsgi import WSGIHandler
+from geventwebsocket.handler import WebSocketHandler
+
+from shared import logs, metrics
+from shared.errors import AppError
+from wsnode import handshake
+from wsnode.handshake import Accepted, Request
+from wsnode.http import refusal
+
+HEADERS_MAX: Final = 16_384
+_SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_QUIET: Final = frozenset({"/health", "/readiness", "/metrics"})
+
+log = logs.get(__name__)
+
+
+class MalformedRequest(AppError):
+    """What came is no HTTP request, or its headers are too long."""
+
+    code, status, title = "malformed_request", HTTPStatus.BAD_REQUEST, "The request cannot be read."
+
+
+class Door(Protocol):
+    """What decides about handshakes and takes sockets: the node."""
+
+    @property
+    def handshake_deadline(self) -> float:
+        """Seconds for a request from the first wait to its last header."""
+        ...
+
+    def decide(self, request: Request) -> Accepted:
+        """Check one handshake. Raises an AppError."""
+        ...
+
+    def enter(self, sock: _socket.socket, ahead: bytes, accepted: Accepted) -> None:
+        """Take over the socket of an accepted handshake."""
+        ...
+
+
+class _Bounded:
+    """Reads header lines, all of them together within HEADERS_MAX bytes."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = HEADERS_MAX
+
+    def readline(self, size: int) -> bytes:
+        """One line. Raises ValueError over the bound, which the handler answers with 400."""
+        line: bytes = self._file.readline(min(size, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise ValueError("headers too long")
+        return line
+
+
+class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no types
+    """One HTTP connection until it is closed or becomes a WebSocket."""
+
+    socket: Any
+    request_id = ""
+    _due = 0.0
+
+    def handle(self) -> None:
+        """Serve requests until the end, or until the client is too slow to say one."""
+        try:
+            self.socket.settimeout(self._patience())
+            super().handle()
+        except gevent.Timeout:
+            log.debug("request_too_slow", remote=self._remote())
+
+    def read_requestline(self) -> str:
+        """The first line, in time; the headers must come within the same time."""
+        self._due = time.monotonic() + self._patience()
+        with gevent.Timeout(self._patience()):
+            return str(super().read_requestline())
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """The headers, in time."""
+        with gevent.Timeout(max(0.001, self._due - time.monotonic())):
+            return bool(super().read_request(raw_requestline))
+
+    def MessageClass(self, file: Any, *rest: Any) -> Any:  # noqa: N802  # the name is pywsgi's
+        """Read the headers within their bound."""
+        return super().MessageClass(_Bounded(file), *rest)
+
+    def run_application(self) -> None:
+        """Answer a request: a handshake here, anything else by the application."""
+        self.request_id = self._request_id()
+        request = self._request()
+        if self._has_body():
+            self._refuse(MalformedRequest("A node takes no body."))
+            return
+        if request.path != handshake.PATH and not handshake.wants_upgrade(request):
+            WSGIHandler.run_application(self)
+            return
+        try:
+            accepted = self.application.door.decide(request)
+        except AppError as error:
+            self._refuse(error)
+        else:
+            self._upgrade(accepted)
+
+    def _patience(self) -> float:
+        return float(self.server.application.door.handshake_deadline)
+
+    def _has_body(self) -> bool:
+        """Whether a body would follow; then it is not read, or a client could hold us for as long as it sends."""
+        body = self.wsgi_input
+        found = bool(body.content_length or body.chunked_input or "HTTP_TRANSFER_ENCODING" in self.environ)
+        body.content_length, body.chunked_input = 0, False
+        return found
+
+    def _upgrade(self, accepted: Accepted) -> None:
+        """Say 101, then take the socket out of everything that holds it, with what the client sent meanwhile."""
+        head = f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{self._id_header()}"
+        head += f"Sec-WebSocket-Accept: {accepted.accept}\r\n"
+        if accepted.subprotocol:
+            head += f"Sec-WebSocket-Protocol: {accepted.subprotocol}\r\n"
+        self.status, self.code = "101", HTTPStatus.SWITCHING_PROTOCOLS
+        self.headers_sent = self.close_connection = True
+        if self.socket.family in (socket.AF_INET, socket.AF_INET6):
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(f"{head}\r\n".encode("latin-1"))
+        self.socket.settimeout(0)
+        ahead: bytes = self.rfile.peek(1)
+        raw = _socket.socket(fileno=self.socket.detach())
+        raw.settimeout(0)
+        self.socket = None  # so that nobody closes it after us
+        self.application.door.enter(raw, ahead, accepted)
+
+    def _refuse(self, error: AppError) -> None:
+        """An HTTP answer in the one error format instead of the upgrade."""
+        line, headers, body = refusal(error, self.request_id)
+        self.start_response(line, [*headers, ("Connection", "close")])
+        self.result = [body]
+        self.process_result()
+
+    def _request(self) -> Request:
+        headers = {
+            name[5:].replace("_", "-").lower(): value
+            for name, value in self.environ.items()
+            if name.startswith("HTTP_")
+        }
+        headers["content-length"] = self.environ.get("CONTENT_LENGTH") or ""
+        return Request(
+            method=self.command,
+            version=self.request_version,
+            path=self.environ["PATH_INFO"],
+            query=self.environ["QUERY_STRING"],
+            headers=headers,
+            peer=self._peer(),
+        )
+
+    def _request_id(self) -> str:
+        given = self.environ.get("HTTP_X_REQUEST_ID", "")
+        found = given if _SHAPE.fullmatch(given) else os.urandom(12).hex()
+        self.environ["HTTP_X_REQUEST_ID"] = found
+        return found
+
+    def _id_header(self) -> str:
+        return f"X-Request-Id: {self.request_id}\r\n"
+
+    def _peer(self) -> str:
+        """Who connected; empty for a Unix socket, which has no address."""
+        address = self.client_address
+        return str(address[0]) if isinstance(address, tuple) and address else ""
+
+    def _remote(self) -> str:
+        return self._peer() or "local"
+
+    def _handle_client_error(self, ex: BaseException) -> tuple[str, bytes]:
+        """A request that cannot be read. Without its text in the log, which may hold a token."""
+        log.info("request_unreadable", remote=self._remote(), error=type(ex).__name__)
+        line, headers, body = refusal(MalformedRequest(), "")
+        lines = [f"HTTP/1.1 {line}", "Connection: close", *(f"{name}: {value}" for name, value in headers)]
+        return line, "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+    def log_request(self) -> None:
+        """One line for each request; values of the query only where they are harmless."""
+        environ = self.environ or {}
+        path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+        status = int(str(self._orig_status or self.code or 0).split()[0])
+        seconds = max(0.0, self.time_finish - self.time_start)
+        route = path if path in _QUIET or path == handshake.PATH else "unmatched"
+        metrics.http_requests_total.labels(route, self.command or "-", str(status)).inc()
+        metrics.http_seconds.labels(route).observe(seconds)
+        (log.debug if path in _QUIET else log.info)(
+            "request",
+            method=self.command,
+            target=handshake.redacted(path, query)[:500],
+            status=status,
+            ms=round(seconds * 1000, 2),
+            request_id=self.request_id or None,
+            remote=self._remote(),
+        )

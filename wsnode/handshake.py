@@ -1,0 +1,214 @@
+"""The opening handshake, decided before the upgrade: who is it, may this page, is the request right. Pure.
+
+Whoever brings a credential in the handshake gets the refusal as an HTTP answer in the one error format; whoever brings
+none is let in to say it in the first message. Ways in: header, subprotocol, query; tickets and cookies join the list
+in `_credential`.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from shared.auth.principal import Principal
+from shared.auth.tokens import TokenSettings, verify
+from shared.errors import AppError, Forbidden, InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
+from shared.redis.streams import Since
+from wsnode import native
+
+UPGRADE_REQUIRED: Final = 426
+PATH: Final = "/ws"
+SUBPROTOCOL: Final = "bellhop.v1"
+_BEARER_PROTOCOL: Final = "bearer."
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_KEY_BYTES: Final = 16
+_DIGITS_MAX: Final = 19
+_SHOWN: Final = frozenset({"epoch", "me", "all"})
+
+
+class BadHandshake(AppError):
+    """The request is no WebSocket handshake as RFC 6455 wants it."""
+
+    code, status, title = "bad_handshake", 400, "This is not a WebSocket handshake."
+
+
+class UpgradeRequired(AppError):
+    """The path speaks WebSocket only, or another version was asked for."""
+
+    code, status, title = "upgrade_required", UPGRADE_REQUIRED, "Connect with WebSocket, version 13."
+
+
+class HandshakeSettings(TokenSettings, Protocol):
+    """The settings that a handshake needs."""
+
+    @property
+    def profile(self) -> str:
+        """`development` or `production`."""
+        ...
+
+    @property
+    def query_token(self) -> bool:
+        """Whether `?token=` is accepted."""
+        ...
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """Origins of pages that may connect; `*` for every one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the handler read it; header names in lower case."""
+
+    method: str
+    version: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    peer: str = ""
+    """The address that connected, which may be a proxy's; empty for a Unix socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Switch protocols. `principal` None: the first message must say who it is."""
+
+    accept: str
+    subprotocol: str | None
+    principal: Principal | None
+    since: Since
+    sign_in: str
+    address: str = ""
+    """Whose this connection counts for; empty if it cannot be told."""
+
+
+def wants_upgrade(request: Request) -> bool:
+    """Whether the request is meant as a handshake."""
+    return "websocket" in _words(request.headers.get("upgrade", ""))
+
+
+def decide(
+    request: Request, settings: HandshakeSettings, *, now: int, knock: Callable[[], str] = str
+) -> Accepted:
+    """Check one handshake at `now` (epoch milliseconds). Raises an AppError that says what is wrong.
+
+    `knock` is asked before the credential is looked at: whether there is room, and for which address it counts.
+    """
+    if request.path != PATH:
+        raise NotFound
+    accept = _check_upgrade(request)
+    check_origin(request.headers.get("origin"), settings)
+    address = knock()
+    query = _fields(request.query)
+    offered = _words(request.headers.get("sec-websocket-protocol", ""), lower=False)
+    subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
+    sign_in, token = _credential(request, offered, query, settings)
+    if token is None:
+        return Accepted(accept, subprotocol, None, Since(), sign_in, address)
+    principal = sign_in_as(token, settings, now=now)
+    return Accepted(accept, subprotocol, principal, _since(query), sign_in, address)
+
+
+def sign_in_as(token: str, settings: TokenSettings, *, now: int) -> Principal:
+    """Whom the token names. Raises Unauthenticated, or Forbidden for a credential that is no user's."""
+    principal = verify(settings, token, now=now)
+    if principal.user is None:
+        raise Forbidden("Only a user can connect.")
+    return principal
+
+
+def check_origin(origin: str | None, settings: HandshakeSettings) -> None:
+    """A page may connect only from an allowed origin; programs send none. Raises Forbidden."""
+    if origin is None or "*" in settings.origins or origin in settings.origins:
+        return
+    if settings.profile == "development" and _is_local(origin):
+        return
+    raise Forbidden("This origin may not connect.", detail={"origin": origin[:200]})
+
+
+def redacted(path: str, query: str) -> str:
+    """The target of a request for the log: values are shown only where they are known to be harmless."""
+    if not query:
+        return path
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return path + "?" + "&".join(f"{name}={value if name in _SHOWN else '***'}" for name, _, value in pairs)
+
+
+def _check_upgrade(request: Request) -> str:
+    """RFC 6455 section 4.2.1; the value of Sec-WebSocket-Accept."""
+    if request.method != "GET":
+        raise MethodNotAllowed
+    if not wants_upgrade(request):
+        raise UpgradeRequired
+    if request.headers.get("content-length", "0") not in ("", "0") or "transfer-encoding" in request.headers:
+        raise BadHandshake("A handshake has no body.")
+    if request.version != "HTTP/1.1" or "upgrade" not in _words(request.headers.get("connection", "")):
+        raise BadHandshake("A handshake is HTTP/1.1 with Connection: Upgrade.")
+    if request.headers.get("sec-websocket-version", "").strip() != "13":
+        raise UpgradeRequired
+    key = request.headers.get("sec-websocket-key", "").strip()
+    try:
+        size = len(base64.b64decode(key, validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if size != _KEY_BYTES:
+        raise BadHandshake("Sec-WebSocket-Key is not 16 bytes in base64.")
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
+
+
+def _credential(
+    request: Request, offered: list[str], query: Mapping[str, list[str]], settings: HandshakeSettings
+) -> tuple[str, str | None]:
+    """The way in and its token; the first that is there counts."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer" or not value.strip():
+            raise Unauthenticated("Authorization is Bearer and a token.")
+        return "header", value.strip()
+    for word in offered:
+        if word.startswith(_BEARER_PROTOCOL):
+            return "subprotocol", word.removeprefix(_BEARER_PROTOCOL)
+    if "token" in query:
+        if not settings.query_token:
+            raise Unauthenticated("A token in the address is not accepted here.")
+        return "query", query["token"][0]
+    return "message", None
+
+
+def _since(query: Mapping[str, list[str]]) -> Since:
+    epoch, me, everyone = (query[name][0] if name in query else None for name in ("epoch", "me", "all"))
+    found = native.since(epoch, _number(me), _number(everyone))
+    if found is None:
+        raise InvalidRequest("epoch is a text, me and all are numbers.")
+    return found
+
+
+def _fields(query: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query, keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise InvalidRequest("The query has too many fields.") from None
+
+
+def _number(value: str | None) -> int | str | None:
+    """A decimal as a number; anything else as it stands, to be refused."""
+    if value is not None and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
+        return int(value)
+    return value
+
+
+def _is_local(origin: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK and not parts.path
+
+
+def _words(header: str, *, lower: bool = True) -> list[str]:
+    return [word.strip().lower() if lower else word.strip() for word in header.split(",") if word.strip()]

@@ -1,0 +1,65 @@
+"""Celery jobs that the node wishes for: queued without waiting, sent by a few greenlets.
+
+Rule S. A connection runs in callbacks of the event loop and must not wait for a broker.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+from gevent.queue import Queue
+
+from shared import logs
+from shared.protocol.jobs import JobArgs
+from shared.queue import JobQueue, QueueUnavailable
+
+WAITING_MAX: Final = 10_000
+"""Jobs that may wait for the broker; over it a wish fails at once, as if the broker were away."""
+
+IDS_MAX: Final = 200_000
+"""Ids of notifications in jobs that wait, about 20 MiB: a few jobs of 500 ids weigh more than many small ones."""
+
+SENDERS: Final = 4
+
+log = logs.get(__name__)
+
+
+class Jobs:
+    """The one way to the job queue."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+        self._waiting: Queue[tuple[JobArgs, Callable[[], None]]] = Queue(WAITING_MAX)
+        self._ids = 0
+
+    def start(self) -> list[gevent.Greenlet]:
+        """Begin to send."""
+        return [gevent.spawn(self._send) for _ in range(SENDERS)]
+
+    def put(self, args: JobArgs, failed: Callable[[], None]) -> None:
+        """Enqueue soon; `failed` is called if that is not possible. Never blocks."""
+        if self._waiting.full() or self._ids + _ids(args) > IDS_MAX:
+            log.warning("jobs_full", job=args.job)
+            failed()
+        else:
+            self._ids += _ids(args)
+            self._waiting.put_nowait((args, failed))
+
+    def _send(self) -> None:
+        while True:
+            args, failed = self._waiting.get()
+            self._ids -= _ids(args)
+            try:
+                self._queue.enqueue(args)
+            except QueueUnavailable as error:
+                log.warning("job_not_enqueued", job=args.job, error=error.message)
+                failed()
+            except Exception:
+                log.exception(
+                    "job_failed", job=args.job
+                )  # one job's fault must not take the sender from all others
+                failed()
+
+
+def _ids(args: JobArgs) -> int:
+    return len(getattr(args, "ids", ()))

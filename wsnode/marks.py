@@ -1,0 +1,51 @@
+"""read, seen and archive from sockets: a job each, answered after the commit or by a retryable error.
+
+Rule S. The worker's `reply` envelope finds its connection by name and its frame by `ref`.
+"""
+
+from typing import Final
+
+from shared.protocol.jobs import Mark as MarkJob
+from wsnode import native
+from wsnode.deadlines import Deadlines
+from wsnode.jobs import Jobs
+from wsnode.native import Mark, Refused
+from wsnode.ports import Peer
+
+REPLY_WAIT: Final = 5.0
+"""Seconds until a frame without a reply gets a retryable error instead."""
+
+RETRY_AFTER: Final = 1.0
+
+
+class Marks:
+    """Asks workers, and watches that each client hears something in time."""
+
+    def __init__(self, node: str, jobs: Jobs) -> None:
+        self._node = node
+        self._jobs = jobs
+        self._waiting: Deadlines[tuple[Peer, Mark]] = Deadlines(REPLY_WAIT)
+
+    def ask(self, peer: Peer, mark: Mark, asked: Mark, now: float) -> None:
+        """Enqueue the job; `asked` is what waits for the reply, `now` is monotonic."""
+        self._waiting.add((peer, asked), now)
+        job = MarkJob(
+            app=peer.app,
+            user=peer.user,
+            action=mark.action,
+            ids=mark.ids,
+            node=self._node,
+            connection=peer.name,
+            ref=mark.ref,
+        )
+        self._jobs.put(job, lambda: _refuse(peer, asked, "unavailable", "The job queue does not answer."))
+
+    def sweep(self, now: float) -> None:
+        """Tell those who waited in vain."""
+        for peer, mark in self._waiting.take(now):
+            _refuse(peer, mark, "timeout", "No answer in time; it may still be done.")
+
+
+def _refuse(peer: Peer, mark: Mark, code: str, message: str) -> None:
+    refused = Refused(code, message, mark.ref)
+    peer.reply(mark.ref, native.error(refused, retryable=True, retry_after=RETRY_AFTER), of=mark)

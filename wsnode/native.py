@@ -1,0 +1,218 @@
+"""The native dialect: what the session says as frames, and what a client's text means. Pure.
+
+Everything is JSON text objects with `type` (DESIGN section 6); unknown fields are ignored.
+"""
+
+from dataclasses import asdict
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from shared.clock import rfc3339
+from shared.ids import is_uuid7
+from shared.protocol import frames
+from shared.protocol.close_codes import CloseCode, comes_back
+from shared.redis.streams import Since
+from wsnode import events as say
+from wsnode import wire
+
+IDS_MAX: Final = 500
+REF_MAX: Final = 64
+SEQ_MAX: Final = (1 << 53) - 1
+"""The largest number that a JavaScript client counts to; no stream comes near it."""
+
+ACTIONS: Final = ("read", "seen", "archive")
+
+
+class Auth(NamedTuple):
+    """Sign-in by the first message."""
+
+    token: str
+    since: Since
+    ref: str | int | None
+
+
+class Ack(NamedTuple):
+    """Cumulative confirmation; 0 = nothing said of that stream."""
+
+    me: int
+    all: int
+
+
+class Mark(NamedTuple):
+    """read, seen or archive."""
+
+    action: str
+    ids: list[str]
+    ref: str | int
+
+
+class Ping(NamedTuple):
+    """For clients that cannot see WebSocket pings."""
+
+    ref: str | int | None
+
+
+class Refused(NamedTuple):
+    """A frame that is not understood; the connection goes on."""
+
+    code: str
+    message: str
+    ref: str | int | None
+
+
+Message = Auth | Ack | Mark | Ping | Refused
+
+
+class NotAnObject(ValueError):
+    """The text is not a JSON object, so there is nothing to answer to."""
+
+
+def decode(text: str) -> Message:
+    """What a client's text means. Raises NotAnObject."""
+    try:
+        frame = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise NotAnObject("not JSON") from error
+    if not isinstance(frame, dict):
+        raise NotAnObject("not an object")
+    ref = frame.get("ref")
+    if not _is_ref(ref):
+        return Refused("invalid_request", f"ref is a text of at most {REF_MAX} characters or a number.", None)
+    match frame.get("type"):
+        case "ack":
+            return _ack(frame, ref)
+        case "ping":
+            return Ping(ref)
+        case "read" | "seen" | "archive" as action:
+            return _mark(action, frame, ref)
+        case "auth":
+            return _auth(frame, ref)
+        case _:
+            return Refused("unknown_type", "This type of frame is not known here.", ref)
+
+
+def since(epoch: Any, me: Any, everyone: Any) -> Since | None:
+    """Where a client says it stands; None if that is not well-formed."""
+    if not (epoch is None or (isinstance(epoch, str) and len(epoch) <= REF_MAX)):
+        return None
+    if not all(value is None or _is_seq(value) for value in (me, everyone)):
+        return None
+    return Since(epoch, me, everyone)
+
+
+def notification(stream: str, seq: int, prev: int, fragment: bytes) -> bytes:
+    """A notification frame, ready for the socket; `fragment` is spliced as the worker made it."""
+    return wire.text(frames.head(stream, seq, prev).encode() + fragment)
+
+
+def position(stream: str, prev: int, seq: int) -> bytes:
+    """A position frame, ready for the socket."""
+    return wire.text(frames.position(stream, prev, seq).encode())
+
+
+def welcome(event: say.Welcome, *, connection: str, user: str, expires_at: int | None) -> bytes:
+    """The greeting, ready for the socket; `expires_at` is epoch milliseconds."""
+    return encode(
+        {
+            "type": "welcome",
+            "connection": connection,
+            "user": user,
+            "epoch": event.epoch,
+            "me": event.me,
+            "all": event.all,
+            "recovered": event.recovered,
+            "counts": None if event.counts is None else asdict(event.counts),
+            "rev": event.rev,
+            "expires_at": None if expires_at is None else rfc3339(expires_at),
+        }
+    )
+
+
+def caught_up(event: say.CaughtUp) -> bytes:
+    """The end of a replay, ready for the socket."""
+    return encode({"type": "caught_up", "me": event.me, "all": event.all, "recovered": event.recovered})
+
+
+def told(event: say.Told) -> bytes:
+    """The counts that the greeting did not have, ready for the socket."""
+    return encode({"type": "state", "ids": [], "counts": asdict(event.counts), "rev": event.rev})
+
+
+def pong(ref: str | int | None) -> bytes:
+    """The answer to a ping, ready for the socket."""
+    return encode({"type": "pong"} if ref is None else {"type": "pong", "ref": ref})
+
+
+def error(refused: Refused, *, retryable: bool = False, retry_after: float | None = None) -> bytes:
+    """An error frame, ready for the socket."""
+    frame: dict[str, Any] = {
+        "type": "error",
+        "ref": refused.ref,
+        "code": refused.code,
+        "message": refused.message,
+        "retryable": retryable,
+    }
+    if retry_after is not None:
+        frame["retry_after"] = retry_after
+    return encode(frame)
+
+
+def bye(code: CloseCode, reason: str, *, retry_after: float) -> bytes:
+    """The advice just before a close, ready for the socket."""
+    return encode(
+        {
+            "type": "bye",
+            "code": int(code),
+            "reason": reason,
+            "reconnect": comes_back(code),
+            "retry_after": retry_after if comes_back(code) else None,
+        }
+    )
+
+
+def encode(frame: dict[str, Any]) -> bytes:
+    """Any other frame, ready for the socket."""
+    return wire.text(orjson.dumps(frame))
+
+
+def _auth(frame: dict[str, Any], ref: str | int | None) -> Message:
+    token, stands = frame.get("token"), frame.get("since")
+    if not isinstance(token, str):
+        return Refused("invalid_request", "token is a text.", ref)
+    if stands is None:
+        return Auth(token, Since(), ref)
+    found = (
+        since(stands.get("epoch"), stands.get("me"), stands.get("all")) if isinstance(stands, dict) else None
+    )
+    if found is None:
+        return Refused("invalid_request", "since is an object of epoch (text), me and all (numbers).", ref)
+    return Auth(token, found, ref)
+
+
+def _ack(frame: dict[str, Any], ref: str | int | None) -> Message:
+    me, everyone = frame.get("me"), frame.get("all")
+    if not all(value is None or _is_seq(value) for value in (me, everyone)):
+        return Refused("invalid_request", "me and all are numbers.", ref)
+    return Ack(me or 0, everyone or 0)
+
+
+def _mark(action: str, frame: dict[str, Any], ref: str | int | None) -> Message:
+    ids = frame.get("ids")
+    if ref is None:
+        return Refused("invalid_request", "ref is needed: the reply carries it.", None)
+    if not isinstance(ids, list) or not 0 < len(ids) <= IDS_MAX:
+        return Refused("invalid_request", f"ids is a list of 1 to {IDS_MAX} ids.", ref)
+    if not all(isinstance(one, str) and is_uuid7(one) for one in ids):
+        return Refused("invalid_request", "ids holds something that is no notification id.", ref)
+    return Mark(action, ids, ref)
+
+
+def _is_ref(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= REF_MAX
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) <= SEQ_MAX)
+
+
+def _is_seq(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= SEQ_MAX

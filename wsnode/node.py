@@ -1,0 +1,277 @@
+"""A node: its parts put together, and what connections and handshakes ask of it.
+
+Rule C. Everything that may block has its greenlet here; connections themselves live in callbacks of the event loop.
+"""
+
+import _socket
+import os
+import signal
+from itertools import count
+from typing import Any, Final, cast
+
+import gevent
+
+from shared import logs, metrics
+from shared.auth.principal import Principal
+from shared.clock import Clock
+from shared.config import Settings
+from shared.errors import Unavailable
+from shared.protocol.close_codes import CloseCode
+from shared.queue import JobQueue
+from shared.redis import keys
+from shared.redis.acks import Acks
+from shared.redis.bus import Bus
+from shared.redis.client import connect
+from shared.redis.leases import Leases
+from shared.redis.streams import Since, Streams
+from wsnode import events as say
+from wsnode import handshake
+from wsnode.address import Proxies
+from wsnode.connection import Connection
+from wsnode.deadlines import Deadlines
+from wsnode.delivery import Delivery
+from wsnode.drain import drain
+from wsnode.handshake import Accepted, Request
+from wsnode.heartbeat import TICK, Heartbeat
+from wsnode.hub import Hub
+from wsnode.jobs import Jobs
+from wsnode.marks import Marks
+from wsnode.membership import Identity, Membership, Rhythm
+from wsnode.native import Mark
+from wsnode.net import Limits, Net
+from wsnode.ports import Peer
+from wsnode.positions import Positions
+from wsnode.rate import Rate
+from wsnode.receipts import Receipts
+from wsnode.registrar import Registrar
+from wsnode.repairs import Repairs
+from wsnode.subscriber import Subscriber
+from wsnode.walls import BURST, RETRY_AFTER, Walls
+
+REDIS_TIMEOUT: Final = 3.0
+
+log = logs.get(__name__)
+
+
+class Node:
+    """One WebSocket node; `name` is its random id."""
+
+    def __init__(self, settings: Settings, clock: Clock, *, name: str) -> None:
+        self.node = name
+        self._settings = settings
+        self._clock = clock
+        self._draining = False
+        self._numbers = count(1)
+        self._hub: Hub[Peer] = Hub(name)
+        self._strangers: set[Connection] = set()
+        self._unsigned: Deadlines[Connection] = Deadlines(settings.auth_deadline)
+        self._walls = Walls(settings)
+        self._proxies = Proxies(settings.trusted_proxies)
+        limits = Limits(
+            frame_max=settings.frame_max,
+            fragments_max=settings.fragments_max,
+            outbox_bytes=settings.outbox_bytes,
+            hold_bytes=settings.hold_bytes,
+            messages=Rate(settings.message_rate, BURST),
+            controls=Rate(settings.control_rate, BURST),
+            message_deadline=settings.message_deadline,
+        )
+        self._net = Net(gevent.get_hub().loop, clock, limits)
+        self._build()
+
+    def _build(self) -> None:
+        """Make the parts; each gets what it needs and nothing else."""
+        settings, hub, name = self._settings, self._hub, self.node
+        client = connect(settings.redis_url, timeout=REDIS_TIMEOUT, name=f"bellhop-node-{name}")
+        streams = Streams(client, life=settings.stream_life)
+        queue = JobQueue(settings.broker_url, timeout=REDIS_TIMEOUT)
+        self._jobs = Jobs(queue)
+        self._marks = Marks(name, self._jobs)
+        self._receipts = Receipts(Acks(client), queue)
+        self._registrar = Registrar(hub, streams)
+        self._repairs = Repairs(
+            name, streams, self._jobs, hold_gap=settings.hold_gap, deadline=settings.replay_deadline
+        )
+        self._positions = Positions(hub, streams, interval=settings.position_interval)
+        self._membership = Membership(
+            Identity(name, f"{settings.bind}:{settings.port or settings.node_port}"),
+            Leases(client, life=settings.lease_life),
+            Bus(client),
+            recover=self._positions.check_all,
+            cut=self._cut,
+            rhythm=Rhythm(settings.lease_refresh, settings.probe_interval),
+        )
+        self._listen()
+
+    def _listen(self) -> None:
+        """Make what hears: the subscription, the delivery behind it, the timer."""
+        settings = self._settings
+        delivery = Delivery(
+            self._hub,
+            self._clock,
+            heard=self._membership.heard,
+            foreign=self._positions.suspect,
+            synced=self._synced,
+        )
+        self._subscriber = Subscriber(
+            settings.redis_url,
+            keys.channel(self.node),
+            deliver=delivery.deliver,
+            subscribed=self._membership.subscribed,
+            unsubscribed=self._membership.unsubscribed,
+        )
+        self._heartbeat = Heartbeat(
+            self._clock,
+            ping_interval=settings.ping_interval,
+            pong_wait=settings.pong_wait,
+            everybody=lambda: cast(list[Any], self._hub.members()),
+            sweeps=[self._repairs.sweep, lambda _: delivery.tell()],
+            slow_sweeps=[self._sweep, self._marks.sweep],
+        )
+
+    @property
+    def redis(self) -> bool:
+        """Whether Redis answers."""
+        return self._membership.redis
+
+    @property
+    def reason(self) -> str | None:
+        """Why new connections are not welcome; None if they are."""
+        return "draining" if self._draining else self._membership.reason
+
+    @property
+    def handshake_deadline(self) -> float:
+        """Seconds for a request from the first wait to its last header."""
+        return self._settings.handshake_deadline
+
+    def start(self) -> None:
+        """Begin to live: subscribe, take the lease, beat."""
+        parts = (self._jobs, self._receipts, self._registrar, self._repairs, self._positions)
+        self._greenlets = [greenlet for part in parts for greenlet in part.start()]
+        self._greenlets += self._membership.start() + self._subscriber.start()
+        for greenlet in self._greenlets:
+            greenlet.link_exception(_failed)
+        self._timer = self._net.loop.timer(TICK, TICK)
+        self._timer.start(self._tick)
+        log.info("node_started", node=self.node)
+
+    def drain(self) -> None:
+        """Send everybody away politely, then leave Redis in order."""
+        self._draining = True
+        everybody = [*self._hub.members(), *self._strangers]
+        drain(
+            everybody,
+            window=self._settings.drain_window,
+            retry=self._settings.drain_retry,
+            busy=lambda: self._net.sockets,
+        )
+        for flush in (self._receipts.flush, self._registrar.flush, self._membership.drop):
+            flush()
+        log.info("node_stopped", node=self.node)
+
+    def decide(self, request: Request) -> Accepted:
+        """Check one handshake. Raises an AppError."""
+        accepted = handshake.decide(
+            request, self._settings, now=self._clock.now_ms(), knock=lambda: self._knock(request)
+        )
+        if accepted.principal is not None:
+            self._check_user(accepted.principal)
+        else:
+            self._walls.stranger(len(self._strangers))
+        return accepted
+
+    def _knock(self, request: Request) -> str:
+        """The address that a handshake counts for. Raises an AppError if there is no room for it."""
+        if self.reason is not None:
+            raise Unavailable(f"This node takes no connections: {self.reason}.", retry_after=RETRY_AFTER)
+        address = self._proxies.client(request.peer, request.headers.get("x-forwarded-for", ""))
+        count = len(self._hub) + len(self._strangers)
+        self._walls.knock(address, connections=count, now=self._clock.monotonic())
+        return address
+
+    def enter(self, sock: _socket.socket, ahead: bytes, accepted: Accepted) -> None:
+        """Take over the socket of an accepted handshake."""
+        connection = Connection(sock, self._net, self, number=next(self._numbers), sign_in=accepted.sign_in)
+        connection.address = accepted.address
+        self._walls.enter(accepted.address)
+        if accepted.principal is not None:
+            connection.admit(accepted.principal, accepted.since)
+        else:
+            self._strangers.add(connection)
+            self._unsigned.add(connection, self._clock.monotonic())
+        metrics.connections.set(len(self._hub) + len(self._strangers))
+        connection.watch(ahead)
+        if self._draining:  # it came while the others were being sent away
+            connection.leave(CloseCode.GOING_AWAY, "the node is going away")
+
+    def sign_in(self, token: str) -> Principal:
+        """Whom a token names. Raises Unauthenticated, Forbidden or TooManyRequests."""
+        principal = handshake.sign_in_as(token, self._settings, now=self._clock.now_ms())
+        self._check_user(principal)
+        return principal
+
+    def joined(self, peer: Peer, since: Since) -> None:
+        """A connection has signed in: hold its frames, register it, then follow."""
+        connection = cast(Connection, peer)
+        self._strangers.discard(connection)
+        self._hub.add(peer.app, peer)
+        self._heartbeat.expires(connection)
+        if peer.session.repair is not None:
+            self._repairs.opening(peer, peer.session.repair.step, self._clock.monotonic())
+        self._registrar.join(peer, since)
+
+    def left(self, peer: Peer) -> None:
+        """A connection is over, whether it had signed in or not."""
+        connection = cast(Connection, peer)
+        self._strangers.discard(connection)
+        self._walls.leave(connection.address)
+        if peer.user and self._hub.remove(peer.app, peer):
+            self._registrar.leave(peer.app, peer.user)
+        metrics.connections.set(len(self._hub) + len(self._strangers))
+
+    def acked(self, peer: Peer, acked: say.Acked) -> None:
+        """A client confirmed."""
+        self._receipts.add(peer, acked)
+
+    def mark(self, peer: Peer, mark: Mark, asked: Mark) -> None:
+        """A client read, saw or archived; `asked` is what waits for the reply."""
+        self._marks.ask(peer, mark, asked, self._clock.monotonic())
+
+    def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:
+        """A session needs something to get back into step."""
+        self._repairs.ask(peer, wish, self._clock.monotonic())
+
+    def repaired(self, source: str) -> None:
+        """A session is back in step."""
+        metrics.gap_repairs_total.labels(source).inc()
+
+    def _check_user(self, principal: Principal) -> None:
+        self._walls.user(len(self._hub.room(principal.app).of(principal.user or "")))
+
+    def _cut(self) -> None:
+        self._subscriber.cut()
+
+    def _synced(self, app: str, user: str) -> None:
+        """The user's record is in Redis now: whoever waits for it reads again."""
+        self._repairs.synced(app, user)
+        for peer in self._hub.room(app).of(user):
+            self._registrar.join(peer, peer.session.since)
+
+    def _sweep(self, now: float) -> None:
+        self._net.sweep(now, self._settings.write_deadline)
+        for connection in self._unsigned.take(now):
+            if connection.open and not connection.signed_in:
+                connection.leave(CloseCode.TOO_SLOW, "no sign-in in time")
+
+    def _tick(self) -> None:
+        try:
+            self._heartbeat.tick()
+        except Exception:
+            # The one timer of all connections must go on whatever one of them did.
+            log.exception("tick_failed")
+
+
+def _failed(greenlet: gevent.Greenlet) -> None:
+    """A part ended that never should: better no node than one that only seems to work."""
+    log.critical("part_failed", part=repr(greenlet), error=repr(greenlet.exception))
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,121 @@
+"""How the parts of a node see each other: a connection as the services see it, the services as a connection sees them.
+
+Protocols, so that neither side imports the other and a test can stand in for either.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from shared.auth.principal import Principal
+from shared.protocol.close_codes import CloseCode
+from shared.protocol.envelope import ReplayPart, TailFrame
+from shared.redis.streams import Connected, Since, Tails
+from wsnode import events as say
+from wsnode.native import Mark
+from wsnode.outbox import Outbox
+from wsnode.session import Session
+
+
+class Peer(Protocol):
+    """One connection that has signed in."""
+
+    number: int
+    app: str
+    user: str
+    session: Session
+    batch: list[bytes] | None
+    """Frames of one delivery that wait to be sent with one call; None while there is no delivery."""
+    outbox: Outbox | None
+    send: Callable[[bytes | memoryview], int]
+
+    @property
+    def name(self) -> str:
+        """What the connection is called outside."""
+        ...
+
+    @property
+    def open(self) -> bool:
+        """Whether frames may still be sent."""
+        ...
+
+    def write(self, data: bytes, *, free: bool = False) -> None:
+        """Send a ready frame, after everything before it."""
+        ...
+
+    def write_rest(self, data: bytes, sent: int) -> None:
+        """Go on where a raw send took only `sent` bytes."""
+        ...
+
+    def flush(self) -> None:
+        """Send the batch with one call."""
+        ...
+
+    def lost(self, reason: str) -> None:
+        """The socket is gone."""
+        ...
+
+    def leave(self, code: CloseCode, reason: str, *, retry_after: float | None = None) -> None:
+        """Say bye and close."""
+        ...
+
+    def reply(self, ref: str | int, frame: bytes, *, of: Mark | None = None) -> None:
+        """Answer a frame that waits for a reply; too late or twice is nothing."""
+        ...
+
+    def opened(self, found: Connected) -> None:
+        """The registration found this."""
+        ...
+
+    def frame(self, stream: str, frame: TailFrame) -> None:
+        """A live frame that the hot path did not take."""
+        ...
+
+    def tails(self, step: int, found: Tails) -> None:
+        """The tails that ReadTail asked for."""
+        ...
+
+    def replayed(self, part: ReplayPart) -> None:
+        """A part of a replay."""
+        ...
+
+    def overdue(self, step: int) -> None:
+        """What the session waited for has had its time."""
+        ...
+
+    def check(self, epoch: str | None, me_top: int | None, all_top: int | None) -> None:
+        """What Redis says of this user's streams."""
+        ...
+
+
+class Services(Protocol):
+    """What a connection asks of its node. None of these blocks: they run in callbacks of the event loop."""
+
+    node: str
+
+    def sign_in(self, token: str) -> Principal:
+        """Whom a token names. Raises Unauthenticated or Forbidden."""
+        ...
+
+    def joined(self, peer: Peer, since: Since) -> None:
+        """A connection has signed in."""
+        ...
+
+    def left(self, peer: Peer) -> None:
+        """A connection is over, whether it had signed in or not."""
+        ...
+
+    def acked(self, peer: Peer, acked: say.Acked) -> None:
+        """A client confirmed."""
+        ...
+
+    def mark(self, peer: Peer, mark: Mark, asked: Mark) -> None:
+        """A client read, saw or archived; the answer comes by `reply` of `asked`."""
+        ...
+
+    def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:
+        """A session needs something to get back into step."""
+        ...
+
+    def repaired(self, source: str) -> None:
+        """A session is back in step."""
+        ...
