@@ -1,0 +1,213 @@
+"""From what a sender asks to journal entries: audience, limits, ids, idempotency.
+
+Rule U. Called by api.resources.notifications; the writing itself is api.intake's. Everything that can be said against a
+notification without the database is said here, before anything is kept.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+import orjson
+
+from api.intake import PRIORITIES, Intake
+from api.schemas.notifications import NOTIFICATION, AudienceIn, NotificationIn
+from api.validation import check, invalid
+from shared import metrics
+from shared.clock import Clock
+from shared.errors import (
+    AppError,
+    BodyTooLarge,
+    IdempotencyMismatch,
+    NotSupported,
+    Unavailable,
+)
+from shared.ids import uuid7
+from shared.protocol.journal import Entry
+from shared.redis.journal import Accepted, Submission, Verdict
+
+KEY_HEADER: Final = "Idempotency-Key"
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
+_FULL_RETRY: Final = 5
+_NOISE: Final = 10
+"""Random bytes of one id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`ttl`s in seconds, `entry_max` in bytes, `batch_items` in notifications."""
+
+    ttl_default: int
+    ttl_max: int
+    entry_max: int
+    batch_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks, for which app, under which request id, by which route."""
+
+    app: str
+    sender: str
+    request_id: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The body of the 202, and whether it is the one given before."""
+
+    body: bytes
+    replayed: bool
+
+
+class Acceptance:
+    """Accepts notifications, one or many, all of one request or none."""
+
+    def __init__(
+        self, intake: Intake, limits: Limits, *, clock: Clock, random: Callable[[int], bytes]
+    ) -> None:
+        self._intake = intake
+        self._limits = limits
+        self._clock = clock
+        self._random = random
+
+    def one(self, asked: NotificationIn, origin: Origin, key: str | None) -> Answered:
+        """Accept one notification; any AppError refuses it."""
+        now_ms = self._clock.now_ms()
+        entry = self._entry(asked, origin, now_ms, uuid7(now_ms, self._random(_NOISE)))
+        body = b'{"id":"' + entry.id.encode() + b'","status":"accepted"}'
+        return self._submit([entry], body, _idempotency(origin, key, asked, body))
+
+    def many(self, items: Sequence[Any], origin: Origin, key: str | None) -> Answered:
+        """Accept the good ones of many; the answer says for each what became of it, in their order."""
+        if len(items) > self._limits.batch_items:
+            raise invalid("notifications", f"More than {self._limits.batch_items} notifications.")
+        now_ms = self._clock.now_ms()
+        # At once: each call of the system for random bytes costs as much as the rest of an id.
+        noise = self._random(_NOISE * len(items))
+        entries: list[Entry] = []
+        answers: list[dict[str, Any]] = []
+        for start, item in enumerate(items):
+            id = uuid7(now_ms, noise[start * _NOISE : (start + 1) * _NOISE])
+            try:
+                entry = self._entry(check(NOTIFICATION, item), origin, now_ms, id)
+            except AppError as error:
+                answers.append({"error": error.body(origin.request_id)})
+            else:
+                entries.append(entry)
+                answers.append({"id": entry.id, "status": "accepted"})
+        body = orjson.dumps({"items": answers})
+        idempotency = _idempotency(origin, key, items, body)
+        if not entries and idempotency is None:
+            return Answered(body, replayed=False)
+        return self._submit(entries, body, idempotency)
+
+    def _submit(
+        self, entries: list[Entry], body: bytes, idempotency: tuple[str, str, str] | None
+    ) -> Answered:
+        submission = Submission(entries, [entry.encode() for entry in entries], idempotency)
+        accepted = self._intake.submit(submission, priority=_highest(entries))
+        return _answered(accepted, body)
+
+    def _entry(self, asked: NotificationIn, origin: Origin, now_ms: int, id: str) -> Entry:
+        """Build the journal entry; raises InvalidRequest, NotSupported or BodyTooLarge."""
+        _refuse_unsupported(asked)
+        to = asked["to"]
+        users, everyone = to.get("users", []), to.get("everyone", False)
+        _check_audience(users, everyone=everyone)
+        ttl = asked.get("ttl", self._limits.ttl_default)
+        if ttl > self._limits.ttl_max:
+            raise invalid("ttl", f"More than {self._limits.ttl_max} seconds.")
+        tags = asked.get("tags")
+        data = orjson.dumps(asked.get("data", {}))
+        if len(data) > self._limits.entry_max:
+            raise BodyTooLarge(f"A notification may hold {self._limits.entry_max} bytes.")
+        return Entry(
+            id=id,
+            app=origin.app,
+            accepted_at=now_ms,
+            expires_at=now_ms + ttl * 1000,
+            request_id=origin.request_id,
+            sender=origin.sender,
+            priority=asked.get("priority", "normal"),
+            users=tuple(users),
+            everyone=everyone,
+            exclude=tuple(to.get("exclude", {}).get("users", ())),
+            event=asked["event"],
+            data_json=data.decode(),
+            ttl=ttl,
+            collapse_key=asked.get("collapse_key"),
+            cancel_key=asked.get("cancel_key"),
+            thread_key=asked.get("thread_key"),
+            tags_json=orjson.dumps(tags).decode() if tags else "[]",
+        )
+
+
+def read_key(value: str | None) -> str | None:
+    """Check the header Idempotency-Key."""
+    if value is not None and not _KEY.fullmatch(value):
+        raise invalid(KEY_HEADER, "1 to 200 visible ASCII characters.")
+    return value
+
+
+def _check_audience(users: list[str], *, everyone: bool) -> None:
+    if everyone and users:
+        raise invalid("to.users", "Must be empty when the notification is for everyone.")
+    if not everyone and not users:
+        raise invalid("to", "Names nobody: give users or everyone.")
+
+
+def _refuse_unsupported(asked: NotificationIn) -> None:
+    """Refuse documented fields that are not served yet, if they say anything."""
+    if asked.get("send_at") is not None:
+        raise _unsupported("send_at")
+    if asked.get("send_at_zone") is not None:
+        raise _unsupported("send_at_zone")
+    to: AudienceIn = asked["to"]
+    if to.get("topics"):
+        raise _unsupported("to.topics")
+    if to.get("segments"):
+        raise _unsupported("to.segments")
+    if to.get("conversation") is not None:
+        raise _unsupported("to.conversation")
+    if "exclude" in to and to["exclude"].get("topics"):
+        raise _unsupported("to.exclude.topics")
+
+
+def _unsupported(field: str) -> NotSupported:
+    text = "Not served by this version."
+    return NotSupported(f"{field}: {text}", detail=[{"field": field, "message": text}])
+
+
+def _highest(entries: list[Entry]) -> str:
+    """Return the priority in whose lane the whole request travels: it is accepted whole or not at all."""
+    found = {entry.priority for entry in entries}
+    return next((priority for priority in PRIORITIES if priority in found), "normal")
+
+
+def _idempotency(origin: Origin, key: str | None, asked: Any, body: bytes) -> tuple[str, str, str] | None:
+    """Return (digest of the place, fingerprint of the request, answer to repeat)."""
+    if key is None:
+        return None
+    place = hashlib.sha256(f"{origin.app}\x00{origin.route}\x00{key}".encode()).hexdigest()
+    # Sorted, so that a caller that builds its body anew with other spacing or order is recognised.
+    fingerprint = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return place, fingerprint, body.decode()
+
+
+def _answered(accepted: Accepted, body: bytes) -> Answered:
+    match accepted.verdict:
+        case Verdict.STORED:
+            return Answered(body, replayed=False)
+        case Verdict.REPLAYED:
+            return Answered((accepted.answer or "").encode(), replayed=True)
+        case Verdict.MISMATCH:
+            raise IdempotencyMismatch
+        case Verdict.FULL:
+            metrics.refused_total.labels("full").inc()
+            raise Unavailable("The journal is full: workers do not keep up.", retry_after=_FULL_RETRY)
+        case _:
+            assert_never(accepted.verdict)

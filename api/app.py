@@ -1,0 +1,98 @@
+"""The Falcon application: middleware, error handlers and the routes of the table; nothing is decided here.
+
+Rule C.
+"""
+
+import hashlib
+from typing import Any, Final
+
+import falcon
+import orjson
+
+from api import documents, errors, openapi, routes
+from api.deps import Deps
+from api.documents import File
+from api.middleware.access import Access
+from api.middleware.auth import Auth
+from api.middleware.bodies import Bodies
+from api.middleware.headers import Headers
+from api.middleware.paths import EncodedSlashes, UserConverter
+from api.middleware.request_id import HEADER as REQUEST_ID
+from api.middleware.request_id import RequestId
+from api.request import ApiRequest
+from api.resources.api_keys import ApiKeys
+from api.resources.base import Resource
+from api.resources.dead_letters import DeadLetterBox
+from api.resources.following import Followed
+from api.resources.inbox import Inbox, InboxMark
+from api.resources.notifications import REPLAYED_HEADER, Notifications
+from api.resources.operations import Health, Metrics, Readiness
+from api.resources.pages import OpenApi, Pages
+from api.resources.sign_in import DevSignIn
+from api.resources.users import Users
+from api.routing import Lookup, Table, lookup
+from shared.domain.marks import Action
+
+VERSION: Final = "1"
+"""Of the interface, as in the paths."""
+
+Application = falcon.App[Any, Any]
+
+
+def create_app(deps: Deps) -> Application:
+    """Put the application together."""
+    table = routes.TABLE + (routes.DEVELOPMENT if deps.settings.dev_sign_in else ())
+    app: Application = falcon.App(request_type=ApiRequest, middleware=_middleware(deps, lookup(table)))
+    app.router_options.converters["user"] = UserConverter
+    errors.add_handlers(app, debug=deps.settings.debug)
+    resources = _resources(deps, table)
+    for path, suffix, resource in dict.fromkeys((each.path, each.suffix, each.resource) for each in table):
+        app.add_route(path, resources[resource], suffix=suffix)
+    app.add_route("/docs/{name}", resources["docs"])
+    if deps.settings.console:
+        console = Pages(documents.read_folder(documents.CONSOLE, documents.CLIENT), sockets=True)
+        app.add_route("/console", console)
+        app.add_route("/console/{name}", console)
+    return app
+
+
+def _middleware(deps: Deps, operations: Lookup) -> list[Any]:
+    """Return the middleware, the outermost first."""
+    settings = deps.settings
+    found: list[Any] = [
+        Access(deps.clock.monotonic, deps.write_access),
+        RequestId(deps.random),
+        Headers(),
+        EncodedSlashes(),
+        Auth(operations, deps.authenticator),
+        Bodies(body_max=settings.body_max, batch_max=settings.batch_max),
+    ]
+    if settings.origins:
+        exposed = [REQUEST_ID, REPLAYED_HEADER, "Retry-After"]
+        found.insert(2, falcon.CORSMiddleware(allow_origins=settings.origins, expose_headers=exposed))
+    return found
+
+
+def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
+    """Return the resources by the names that the table uses."""
+    marks = {f"inbox_{action}": InboxMark(deps.inboxes, action) for action in Action}
+    return {
+        "notifications": Notifications(deps.acceptance, deps.known_apps),
+        "following": Followed(deps.following),
+        "dead_letters": DeadLetterBox(deps.dead_letters),
+        "inbox": Inbox(deps.inboxes),
+        **marks,
+        "users": Users(deps.people),
+        "api_keys": ApiKeys(deps.keys),
+        "health": Health(deps.clock),
+        "readiness": Readiness(deps.check_ready),
+        "metrics": Metrics(deps.journal),
+        "openapi": OpenApi(_description(table)),
+        "docs": Pages(documents.read_folder(documents.PAGES)),
+        "sign_in": DevSignIn(deps.settings, deps.clock),
+    }
+
+
+def _description(table: Table) -> File:
+    content = orjson.dumps(openapi.document(table, version=VERSION))
+    return File(content, falcon.MEDIA_JSON, f'"{hashlib.sha256(content).hexdigest()[:32]}"')

@@ -1,0 +1,140 @@
+"""What the api is made of: every object with a life of its own, made once per process and handed over.
+
+Rule C. Nothing here connects to anything: Redis and the database are reached when they are first needed, so the api
+starts while they are away.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from api import access_log
+from api.acceptance import Acceptance, Limits
+from api.authentication import Authenticator
+from api.dead_letters import DeadLetters
+from api.errors import translated
+from api.following import Following
+from api.inboxes import Inboxes
+from api.intake import GroupLimits, Intake
+from api.key_ring import KeyRing, KeyUse
+from api.keys import Keys
+from api.known_apps import KnownApps
+from api.people import People
+from shared.auth.tokens import MAIN_APP
+from shared.clock import Clock, SystemClock
+from shared.config import Settings
+from shared.db import Database
+from shared.errors import Unavailable
+from shared.protocol.jobs import Deliver, Queue
+from shared.queue import JobQueue
+from shared.redis import client
+from shared.redis.bus import Bus
+from shared.redis.journal import Accepted, Bounds, Journal, Submission
+from shared.redis.streams import Streams
+from shared.store import apps
+
+PROCESS = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """What the resources and the middleware are given."""
+
+    settings: Settings
+    clock: Clock
+    random: Callable[[int], bytes]
+    write_access: access_log.Write
+    authenticator: Authenticator
+    known_apps: KnownApps
+    acceptance: Acceptance
+    following: Following
+    dead_letters: DeadLetters
+    inboxes: Inboxes
+    people: People
+    keys: Keys
+    journal: Journal
+    check_ready: Callable[[], None]
+
+
+def build(settings: Settings) -> Deps:
+    """Make everything from the settings."""
+    clock, random = SystemClock(), os.urandom
+    database = Database(settings.database_url)
+    # Its own connections, with the deadline of an acceptance; the others may take longer.
+    fast = client.connect(settings.redis_url, timeout=settings.accept_timeout, name="bellhop-api-intake")
+    slow = client.connect(settings.redis_url, name="bellhop-api")
+    journal = Journal(slow)
+    queue, bounds = JobQueue(settings.broker_url), _bounds(settings)
+    streams = Streams(slow, life=settings.stream_life)
+    unheard = Keys(database, clock, random=random)
+    ring = KeyRing(
+        unheard.load,
+        note_use=KeyUse(unheard.note_use, monotonic=clock.monotonic).note,
+        monotonic=clock.monotonic,
+        now_ms=clock.now_ms,
+    )
+    return Deps(
+        settings=settings,
+        clock=clock,
+        random=random,
+        write_access=access_log.access_log(settings, process=PROCESS, now_ms=clock.now_ms),
+        authenticator=Authenticator(settings, ring, now_ms=clock.now_ms),
+        known_apps=KnownApps(_exists(database), known=MAIN_APP),
+        acceptance=_acceptance(settings, Journal(fast), queue, clock),
+        following=Following(database, journal),
+        dead_letters=DeadLetters(database, journal, _enqueue(queue), clock=clock, bounds=bounds),
+        inboxes=Inboxes(database, streams, Bus(slow), clock),
+        people=People(database, streams, clock),
+        keys=Keys(database, clock, random=random, forget=ring.forget),
+        journal=journal,
+        check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),
+    )
+
+
+def _acceptance(settings: Settings, journal: Journal, queue: JobQueue, clock: Clock) -> Acceptance:
+    bounds = _bounds(settings)
+
+    def commit(submissions: Sequence[Submission]) -> list[Accepted]:
+        return journal.accept(submissions, now_ms=clock.now_ms(), bounds=bounds)
+
+    groups = GroupLimits(
+        members=settings.group_members, bytes=settings.group_bytes, timeout=settings.accept_timeout
+    )
+    limits = Limits(
+        ttl_default=settings.ttl_default,
+        ttl_max=settings.ttl_max,
+        entry_max=settings.body_max,
+        batch_items=settings.batch_items,
+    )
+    return Acceptance(Intake(commit, _enqueue(queue), groups), limits, clock=clock, random=os.urandom)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(settings.intake_max, settings.intake_max_bytes, settings.idempotency_life)
+
+
+def _ready(check_redis: Callable[[], None], journal: Journal, bounds: Bounds) -> Callable[[], None]:
+    def check() -> None:
+        check_redis()
+        entries, size = journal.depth()
+        if entries >= bounds.entries or size >= bounds.bytes:
+            raise Unavailable(
+                f"The journal is full: {entries} entries, {size} bytes. Workers do not keep up."
+            )
+
+    return check
+
+
+def _enqueue(queue: JobQueue) -> Callable[[Deliver, Queue], None]:
+    def enqueue(job: Deliver, to: Queue) -> None:
+        queue.enqueue(job, queue=to)
+
+    return enqueue
+
+
+def _exists(database: Database) -> Callable[[str], bool]:
+    def exists(app: str) -> bool:
+        with translated(), database.session() as session:
+            return apps.get(session, app) is not None
+
+    return exists

@@ -1,0 +1,71 @@
+"""PUT, GET, DELETE /v1/users/{id}.
+
+Rule S.
+"""
+
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import available_timezones
+
+import falcon
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from api import instants
+from api.people import People
+from api.request import ApiRequest
+from api.resources.base import Resource, reply
+from api.schemas.common import UserId
+from api.validation import invalid
+from shared.services.users import UserRow
+
+_USER: Final = TypeAdapter[str](UserId)
+
+
+class Users(Resource):
+    """What is known of a user."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+
+    def on_put(self, req: ApiRequest, resp: falcon.Response, user: str) -> None:
+        """Create or replace it."""
+        _check(user)
+        zone = req.body.get("timezone")
+        if zone is not None and zone not in _zones():
+            raise invalid("timezone", "Not an IANA time zone such as Europe/Berlin.")
+        found, created = self._people.put(req.app, user, req.body)
+        reply(resp, _document(found), 201 if created else 200)
+
+    def on_get(self, req: ApiRequest, resp: falcon.Response, user: str) -> None:
+        """Tell it."""
+        reply(resp, _document(self._people.get(req.app, user)))
+
+    def on_delete(self, req: ApiRequest, resp: falcon.Response, user: str) -> None:
+        """Erase the person."""
+        self._people.erase(req.app, user)
+        resp.status = falcon.HTTP_204
+
+
+def _check(user: str) -> None:
+    try:
+        _USER.validator.validate_python(user)
+    except ValidationError:
+        raise invalid("id", "1 to 128 characters, no control characters, not only spaces.") from None
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    # Reads a directory tree, so it is done once and only when somebody names a zone.
+    return frozenset(available_timezones())
+
+
+def _document(row: UserRow) -> dict[str, Any]:
+    return {
+        "id": row.name,
+        "attributes": orjson.Fragment(row.attributes),
+        "locale": row.locale,
+        "timezone": row.timezone,
+        "created_at": instants.write(row.created_at),
+        "updated_at": instants.write(row.updated_at),
+    }

@@ -1,0 +1,72 @@
+"""What a line of the table of routes says; the table itself is api.routes.
+
+Rule P. The one description from which come the routes, the checks of bodies and scopes, and /openapi.json.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from shared.errors import AppError
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON body: how it is checked, and how it is documented where that differs."""
+
+    check: TypeAdapter[Any]
+    documented: TypeAdapter[Any]
+    batch: bool = False
+    """A batch may be larger and is checked item by item."""
+
+    required: bool = True
+
+
+def body(kind: Any, *, documented: Any = None, batch: bool = False, required: bool = True) -> Body:
+    """Describe a body of type `kind`."""
+    check: TypeAdapter[Any] = TypeAdapter(kind)
+    return Body(
+        check, check if documented is None else TypeAdapter(documented), batch=batch, required=required
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method on one path."""
+
+    method: str
+    path: str
+    resource: str
+    """The name of the resource in api.app, whose `on_<method>[_suffix]` answers."""
+
+    about: str
+    """One sentence for the documentation."""
+
+    scope: str | None = None
+    """What the caller must hold; None means that anybody may ask."""
+
+    suffix: str | None = None
+    area: str = ""
+    body: Body | None = None
+    query: TypeAdapter[Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Request headers that are read, with their meaning."""
+
+    answers: Mapping[int, Any] = field(default_factory=dict)
+    """Status of success to the type of its body; None for an empty one, a text for a media type."""
+
+    errors: tuple[type[AppError], ...] = ()
+    """Errors of its own, beyond those that follow from scope, body and path."""
+
+
+Table = tuple[Operation, ...]
+Lookup = Mapping[tuple[str, str], Operation]
+
+
+def lookup(table: Table) -> Lookup:
+    """Index a table by (path, method). HEAD is answered as GET, and asks for the same."""
+    found = {(operation.path, operation.method): operation for operation in table}
+    heads = {(path, "HEAD"): operation for (path, method), operation in found.items() if method == "GET"}
+    return {**heads, **found}

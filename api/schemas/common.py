@@ -1,0 +1,88 @@
+"""Types that many requests and answers share, with the limits that hold for them everywhere.
+
+Rule P. What a request may hold is a TypedDict and not a model: pydantic checks a notification as a TypedDict in 0.6 us,
+as a nested model in 7 us, and half of the speed of a batch is this check.
+"""
+
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints
+from typing_extensions import TypedDict
+
+STRICT: Final = ConfigDict(extra="forbid", strict=True)
+"""For every request: an unknown field is refused, and `false` is no integer."""
+
+ID_MAX: Final = 128
+_PLAIN = r"[^\x00-\x1f\x7f]"
+_VISIBLE = r"[^\x00-\x1f\x7f\s]"
+
+UserId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=ID_MAX, pattern=f"^{_PLAIN}*{_VISIBLE}{_PLAIN}*$"),
+    Field(description="Your own id of a user: 1 to 128 characters, no control characters, not only spaces."),
+]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=ID_MAX, pattern=f"^{_PLAIN}*$")]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=f"^{_PLAIN}*$")]
+EventName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{1,100}$"),
+    Field(description="What happened, in your words: 1 to 100 of A-Z a-z 0-9 . _ : / -"),
+]
+UserIds = Annotated[list[UserId], FailFast()]
+"""The first bad one is named, not each of 60,000."""
+
+JsonObject = dict[str, Any]
+Instant = Annotated[
+    str, Field(description="RFC 3339, UTC, milliseconds.", examples=["2026-01-01T00:00:00.000Z"])
+]
+NotificationId = Annotated[
+    str, Field(description="UUIDv7.", examples=["019b7667-6c00-7000-8000-0123456789ab"])
+]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+
+Item = TypeVar("Item")
+
+
+class Answer(BaseModel):
+    """Base of every answer: what is documented is all there is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Listing(Answer, Generic[Item]):
+    """One page of a list; `next` goes into `?cursor=` for the following one, null ends it."""
+
+    items: list[Item]
+    next: str | None
+
+
+class FieldProblem(TypedDict):
+    """One field that was refused."""
+
+    field: str
+    message: str
+
+
+class ErrorBody(Answer):
+    """What went wrong, in one form for every route."""
+
+    code: str
+    message: str
+    detail: Any = None
+    retryable: bool
+    request_id: str | None
+
+
+class ErrorAnswer(Answer):
+    """The body of every answer that is no success."""
+
+    error: ErrorBody
+
+
+class Counts(Answer):
+    """The four numbers of an inbox; archived ones are neither unseen nor unread."""
+
+    total: int
+    unseen: int
+    unread: int
+    archived: int

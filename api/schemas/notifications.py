@@ -1,0 +1,196 @@
+"""Shapes of sending and following notifications.
+
+Rule P. Fields that later versions will serve are already named here, so that a sender learns from the error what is
+not there yet instead of being told that the field does not exist.
+"""
+
+from typing import Annotated, Any, Final, Literal, Required
+
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from api.schemas.common import (
+    STRICT,
+    Answer,
+    Cursor,
+    ErrorBody,
+    EventName,
+    Instant,
+    JsonObject,
+    Label,
+    NotificationId,
+    Tag,
+    UserIds,
+)
+
+EXCLUDE_MAX: Final = 1000
+TAGS_MAX: Final = 16
+DELIVERIES_MAX: Final = 1000
+DEAD_LETTERS_MAX: Final = 100
+Priority = Literal["critical", "normal", "bulk"]
+DeliveryState = Literal["pending", "sent", "held", "skipped", "delivered", "expired", "cancelled", "failed"]
+
+
+@with_config(STRICT)
+class ExcludeIn(TypedDict, total=False):
+    """Who gets nothing although the audience names them."""
+
+    users: Annotated[UserIds, Field(max_length=EXCLUDE_MAX)]
+    topics: Annotated[list[Label], Field(description="Not served yet.")]
+
+
+@with_config(STRICT)
+class AudienceIn(TypedDict, total=False):
+    """For whom: `users`, or `everyone`; less `exclude`."""
+
+    users: Annotated[UserIds, Field(description="Unknown users are created; repeats count once.")]
+    everyone: Annotated[bool, Field(description="All users of the app, also those who come later.")]
+    exclude: ExcludeIn
+    topics: Annotated[list[Label], Field(description="Not served yet.")]
+    segments: Annotated[list[Label], Field(description="Not served yet.")]
+    conversation: Annotated[str | None, Field(description="Not served yet.")]
+
+
+@with_config(STRICT)
+class NotificationIn(TypedDict, total=False):
+    """A notification to be sent."""
+
+    to: Required[AudienceIn]
+    event: Required[EventName]
+    data: Annotated[JsonObject, Field(description="Any JSON object; it reaches the client as it is.")]
+    priority: Annotated[Priority, Field(description="Chooses the queue; `normal` if absent.")]
+    ttl: Annotated[
+        int,
+        Field(ge=1, description="Seconds until it expires undelivered; one day if absent, 30 days at most."),
+    ]
+    collapse_key: Annotated[Label | None, Field(description="Kept with the notification.")]
+    cancel_key: Annotated[Label | None, Field(description="Kept with the notification.")]
+    thread_key: Annotated[Label | None, Field(description="Kept with the notification.")]
+    tags: Annotated[list[Tag], Field(max_length=TAGS_MAX, description="Kept with the notification.")]
+    send_at: Annotated[str | None, Field(description="Not served yet.")]
+    send_at_zone: Annotated[str | None, Field(description="Not served yet.")]
+
+
+@with_config(STRICT)
+class BatchIn(TypedDict):
+    """Many notifications at once; each is judged by itself."""
+
+    # Any here, NotificationIn item by item: one bad item must not spoil the others.
+    notifications: Annotated[list[Any], Field(min_length=1)]
+
+
+@with_config(STRICT)
+class BatchDocument(TypedDict):
+    """Many notifications at once; each is judged by itself."""
+
+    notifications: Annotated[list[NotificationIn], Field(min_length=1, max_length=1000)]
+
+
+@with_config(STRICT)
+class DeliveriesQuery(TypedDict, total=False):
+    """Which deliveries of a notification."""
+
+    state: DeliveryState
+    cursor: Cursor
+    limit: Annotated[int, Field(ge=1, le=DELIVERIES_MAX, description="100 if absent.")]
+
+
+@with_config(STRICT)
+class DeadLettersQuery(TypedDict, total=False):
+    """Which of the failed notifications."""
+
+    cursor: Cursor
+    limit: Annotated[int, Field(ge=1, le=DEAD_LETTERS_MAX, description="50 if absent.")]
+
+
+NOTIFICATION: Final = TypeAdapter[NotificationIn](NotificationIn)
+
+
+class Accepted(Answer):
+    """It is kept, and will be delivered."""
+
+    id: NotificationId
+    status: Literal["accepted"]
+
+
+class Refused(Answer):
+    """An item of a batch that was refused; the others are not touched by it."""
+
+    error: ErrorBody
+
+
+class BatchAccepted(Answer):
+    """One entry per notification, in the order given."""
+
+    items: list[Accepted | Refused]
+
+
+class Hop(Answer):
+    """One step of a notification's way."""
+
+    at: Annotated[Instant | None, Field(description="Null where only the fact is known.")]
+    hop: Literal[
+        "accepted", "stored", "published", "delivered_first", "cancelled", "expired", "failed", "rescued"
+    ]
+    node: str | None = None
+    reason: str | None = None
+
+
+class NotificationOut(Answer):
+    """A notification and what became of it."""
+
+    id: NotificationId
+    status: Literal[
+        "accepted", "scheduled", "held", "sending", "sent", "completed", "cancelled", "expired", "failed"
+    ]
+    event: str
+    data: JsonObject
+    priority: Priority
+    everyone: bool
+    recipients: Annotated[
+        int | None, Field(description="How many users it is for; null until it is stored, 0 for everyone.")
+    ]
+    counts: Annotated[
+        dict[DeliveryState, int], Field(description="Deliveries by state; states without any are left out.")
+    ]
+    timeline: list[Hop]
+    ttl: int
+    accepted_at: Instant
+    expires_at: Instant
+    sender: str
+    request_id: str
+    collapse_key: str | None
+    cancel_key: str | None
+    thread_key: str | None
+    tags: list[str]
+
+
+class DeadLetterOut(Answer):
+    """A notification that could not be stored in all its attempts."""
+
+    id: NotificationId
+    event: str
+    priority: Priority
+    everyone: bool
+    recipients: Annotated[
+        int | None, Field(description="Null where what was sent could not even be stored as failed.")
+    ]
+    reason: str | None
+    attempts: int | None
+    accepted_at: Instant
+    failed_at: Annotated[Instant | None, Field(description="Null where only the journal knows of it.")]
+    sender: str
+    request_id: str
+
+
+class DeliveryOut(Answer):
+    """One notification for one user."""
+
+    user: str
+    state: DeliveryState
+    reason: str | None = None
+    seq: int | None
+    sent_at: Instant | None = None
+    delivered_at: Instant | None = None
+    seen_at: Instant | None = None
+    read_at: Instant | None = None
