@@ -1,0 +1,1 @@
+"""What clients may do to a node: frame bombs, floods of fragments, slow handshakes, readers that never read."""
