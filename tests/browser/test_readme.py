@@ -1,0 +1,76 @@
+"""The snippets of clients/README.md are run as they stand, with another address."""
+
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "clients" / "README.md").read_text(encoding="utf-8")
+NODE = shutil.which("node")
+PATIENCE = 20.0
+
+pytestmark = pytest.mark.browser
+
+
+def snippet(language: str) -> str:
+    """The one code block of this language."""
+    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return code
+
+
+def node_command() -> list[str]:
+    """Node 20 has its WebSocket behind a flag."""
+    told = subprocess.run([NODE, "--version"], check=True, capture_output=True, text=True).stdout
+    flags = [] if int(told[1:].split(".")[0]) >= 22 else ["--experimental-websocket", "--no-warnings"]
+    return [NODE, *flags, "--input-type=module", "-e"]
+
+
+@pytest.fixture
+def say(bellhop, tmp_path):
+    """Runs a program as a user, and gives its lines one by one."""
+    started = []
+
+    def run(command: list[str], code: str, user: str):
+        code = code.replace("ws://127.0.0.1:8001", bellhop.url("node", scheme="ws"))
+        code = code.replace("ana.position.json", str(tmp_path / "position.json"))
+        env = {**os.environ, "TOKEN": bellhop.token(user), "PYTHONPATH": str(ROOT / "clients" / "python")}
+        process = subprocess.Popen([*command, code], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=lambda: [lines.put(line.strip()) for line in process.stdout]).start()
+        return lambda: lines.get(timeout=PATIENCE)
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("language", ["js", "python"])
+def test_snippet_shows_what_is_posted(say, http, language):
+    if language == "js" and NODE is None:
+        pytest.skip("node is not installed")
+    user = f"ana-{uuid.uuid4().hex[:6]}"
+    line = say(node_command() if language == "js" else [sys.executable, "-c"], snippet(language), user)
+    assert line() == "connecting"
+    until(line, "online")
+
+    http.notify(user, event="readme.shown", data={"message": "Paid."})
+
+    assert "Paid." in until(line, "readme.shown {")
+
+
+def until(line: Callable[[], str], start: str) -> str:
+    """The next line that starts so; others, such as what was sent to everyone, are passed over."""
+    while not (said := line()).startswith(start):
+        pass
+    return said

@@ -1,0 +1,148 @@
+"""Records, presence and acks in Redis: what a node may rely on."""
+
+from shared.protocol.envelope import Counts, Record
+from shared.redis.acks import Ack, Acks
+from shared.redis.bus import Bus
+from shared.redis.leases import Leases
+from shared.redis.streams import Since, Streams
+
+
+def record(user: str, top: int, rev: int, **more: object) -> Record:
+    return Record(user, top, rev, 0, 0, Counts(top, top, top, 0), **more)
+
+
+def test_a_user_never_seen_is_not_synced_until_a_worker_puts_the_record(client):
+    streams = Streams(client)
+
+    (before,) = streams.connect("n1", [("main", "ana", Since())])
+    assert streams.put("main", "e0", 0, record("ana", 4, 9))
+    (after,) = streams.connect("n1", [("main", "ana", Since())])
+
+    assert not before.synced
+    assert (after.synced, after.epoch, after.me_top, after.rev) == (True, "e0", 4, 9)
+    assert after.counts == Counts(4, 4, 4, 0)
+
+
+def test_a_record_is_not_put_for_a_cold_user_nor_over_a_newer_one(client):
+    streams = Streams(client)
+    assert not streams.put("main", "e0", 0, record("cold", 1, 1))
+    streams.connect("n1", [("main", "ana", Since())])
+
+    assert streams.put("main", "e0", 0, record("ana", 4, 9))
+    assert not streams.put("main", "e0", 0, record("ana", 3, 8))
+    assert streams.known("main", "ana") == ("e0", 4)
+
+
+def test_a_new_epoch_replaces_the_record_even_with_a_lower_rev(client):
+    streams = Streams(client)
+    streams.connect("n1", [("main", "ana", Since())])
+    streams.put("main", "e0", 5, record("ana", 4, 9))
+
+    assert streams.put("main", "e1", 2, record("ana", 2, 3))
+
+    assert streams.known("main", "ana") == ("e1", 2)
+    assert streams.app_top("main") == ("e1", 2)
+
+
+def test_counts_are_unknown_until_the_newest_notification_to_everyone_is_counted(client):
+    streams = Streams(client)
+    streams.connect("n1", [("main", "ana", Since())])
+    streams.put("main", "e0", 2, record("ana", 1, 1))
+    (unknown,) = streams.connect("n1", [("main", "ana", Since())])
+
+    streams.put("main", "e0", 2, record("ana", 1, 1, everyone=Counts(2, 2, 1, 0), everyone_at=2))
+    (known,) = streams.connect("n1", [("main", "ana", Since())])
+
+    assert unknown.counts is None
+    assert known.counts == Counts(3, 3, 2, 0)
+
+
+def test_a_user_stays_registered_on_one_node_when_another_leaves(client):
+    streams, bus = Streams(client), Bus(client)
+    for node in ("n1", "n2", "n1"):
+        Leases(client).take(node, "x")
+        streams.connect(node, [("main", "ana", Since())])
+
+    streams.disconnect("n2", [("main", "ana")])
+
+    assert client.hget("stream:main:ana", "nodes") == b"n1"
+    assert bus.state("main", "nobody", {}) == 0
+
+
+def test_positions_register_again_and_tell_the_tops(client):
+    streams = Streams(client)
+    streams.connect("n1", [("main", "ana", Since())])
+    streams.put("main", "e0", 0, record("ana", 4, 9))
+    client.hset("stream:main:ana", "nodes", "")
+
+    found = streams.positions("n1", [("main", "ana"), ("main", "new")])
+
+    assert found == [("e0", 4), (None, None)]
+    assert client.hget("stream:main:ana", "nodes") == b"n1"
+    assert client.hget("stream:main:new", "nodes") == b"n1"
+    assert 0 < client.ttl("stream:main:new") <= 900
+
+
+def test_acks_only_move_forward_and_the_record_learns_at_once(client):
+    streams, acks = Streams(client), Acks(client)
+    streams.connect("n1", [("main", "ana", Since())])
+    streams.put("main", "e0", 0, record("ana", 4, 9))
+
+    assert acks.merge([Ack("main", "ana", me=3)]) == 1
+    assert acks.merge([Ack("main", "ana", me=2)]) == 0
+
+    assert acks.take(10) == [Ack("main", "ana", 3, 0)]
+    (found,) = streams.connect("n1", [("main", "ana", Since())])
+    assert found.acked == 3
+
+
+def test_an_ack_that_moved_on_while_it_was_committed_is_kept(client):
+    acks = Acks(client)
+    acks.merge([Ack("main", "user with spaces", me=3, all=1), Ack("main", "bob", me=1)])
+    taken = acks.take(10)
+    acks.merge([Ack("main", "bob", me=2)])
+
+    assert acks.done(taken) == 1
+
+    assert acks.take(10) == [Ack("main", "bob", 2, 0)]
+
+
+def test_a_put_from_the_database_does_not_turn_back_an_ack_it_has_not_seen(client):
+    streams, acks = Streams(client), Acks(client)
+    streams.connect("n1", [("main", "ana", Since())])
+    streams.put("main", "e0", 0, record("ana", 4, 9))
+    acks.merge([Ack("main", "ana", me=4)])
+
+    streams.put("main", "e0", 0, record("ana", 5, 10))
+
+    (found,) = streams.connect("n1", [("main", "ana", Since())])
+    assert (found.me_top, found.acked) == (5, 4)
+
+
+def test_one_nudge_per_window(client):
+    acks = Acks(client)
+
+    assert acks.nudge(every_ms=60_000)
+    assert not acks.nudge(every_ms=60_000)
+
+
+def test_a_lease_that_was_taken_away_cannot_be_renewed(client):
+    leases = Leases(client)
+    leases.take("n1", "127.0.0.1:8001")
+    assert leases.live() == {"n1": "127.0.0.1:8001"}
+
+    client.delete("lease:n1")
+
+    assert not leases.renew("n1")
+    assert leases.live() == {}
+    leases.drop("n1")
+    assert client.smembers("nodes") == set()
+
+
+def test_a_message_to_a_node_nobody_listens_on_ends_its_lease(client):
+    leases, bus = Leases(client), Bus(client)
+    leases.take("n1", "x")
+
+    assert not bus.to_node("n1", b"1 probe 1")
+
+    assert leases.live() == {}

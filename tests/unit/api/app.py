@@ -1,0 +1,106 @@
+"""The whole application on fakes: everything but Redis and the database is the real thing."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from falcon.testing import TestClient
+
+from api.acceptance import Acceptance, Limits
+from api.app import create_app
+from api.authentication import Authenticator
+from api.deps import Deps
+from api.intake import GroupLimits, Intake
+from api.key_ring import KeyRing, StoredKey
+from api.known_apps import KnownApps
+from shared.auth import api_keys, tokens
+from shared.auth.principal import KEY_SCOPES
+from shared.config import Settings, load
+from shared.errors import NotFound
+from tests.unit.api.fakes import NOW, FakeClock, FakeJournal, FakeKeys, FakeQueue, counting_random
+
+KEY = api_keys.make(counting_random())
+SECRETS = "k1:" + "s" * 32
+
+
+@dataclass
+class Recorder:
+    """Stands for any use case: remembers its calls and answers what it is told to."""
+
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    answer: Any = None
+    error: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            self.calls.append((name, *args))
+            if self.error is not None:
+                raise self.error
+            return self.answer
+
+        return call
+
+
+@dataclass
+class FakeApp:
+    """The application and what it stands on."""
+
+    environ: dict[str, str] = field(default_factory=dict)
+    clock: FakeClock = field(default_factory=FakeClock)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    rows: FakeKeys = field(default_factory=FakeKeys)
+    following: Recorder = field(default_factory=lambda: Recorder(error=NotFound()))
+    dead_letters: Recorder = field(default_factory=Recorder)
+    inboxes: Recorder = field(default_factory=Recorder)
+    people: Recorder = field(default_factory=Recorder)
+    keys: Recorder = field(default_factory=Recorder)
+    apps: set[str] = field(default_factory=set)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.settings: Settings = load(
+            {"BELLHOP_JWT_SECRETS": SECRETS, "BELLHOP_JWT_APPS": "main,shop", **self.environ}
+        )
+        self.give(KEY_SCOPES)
+        self.client = TestClient(create_app(self._deps()))
+
+    def give(self, scopes: Any, app: str = "main") -> None:
+        """Let the key have these scopes."""
+        self.rows.rows[KEY.id] = StoredKey(KEY.id, app, KEY.hash, tuple(scopes), None)
+
+    def token(self, user: str = "ana", **options: Any) -> str:
+        values = {"app": "main", "ttl": 60, "now": NOW, **options}
+        return tokens.issue(self.settings, user=user, **values)
+
+    def call(self, method: str, path: str, *, auth: str | None = KEY.secret, **options: Any) -> Any:
+        headers = {**({"Authorization": f"Bearer {auth}"} if auth else {}), **options.pop("headers", {})}
+        return self.client.simulate_request(method, path, headers=headers, **options)
+
+    def post(self, path: str, json: Any, **options: Any) -> Any:
+        return self.call("POST", path, json=json, **options)
+
+    def _deps(self) -> Deps:
+        ring = KeyRing(
+            self.rows.load,
+            note_use=lambda _: None,
+            monotonic=self.clock.monotonic,
+            now_ms=self.clock.now_ms,
+        )
+        intake = Intake(self.journal.accept, self.queue.enqueue, GroupLimits(timeout=0.2))
+        limits = Limits(ttl_default=86_400, ttl_max=2_592_000, entry_max=262_144, batch_items=1000)
+        return Deps(
+            settings=self.settings,
+            clock=self.clock,
+            random=counting_random(),
+            write_access=self.lines.append,
+            authenticator=Authenticator(self.settings, ring, now_ms=self.clock.now_ms),
+            known_apps=KnownApps(self.apps.__contains__, known="main"),
+            acceptance=Acceptance(intake, limits, clock=self.clock, random=counting_random()),
+            following=self.following,
+            dead_letters=self.dead_letters,
+            inboxes=self.inboxes,
+            people=self.people,
+            keys=self.keys,
+            journal=self.journal,
+            check_ready=self.journal.ping,
+        )

@@ -1,0 +1,225 @@
+"""api.acceptance: what is refused before anything is kept, and what is kept of what is asked."""
+
+import gevent
+import orjson
+import pytest
+
+from api.acceptance import Acceptance, Limits, Origin, read_key
+from api.intake import GroupLimits, Intake
+from shared.errors import (
+    BodyTooLarge,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotSupported,
+    Unavailable,
+)
+from tests.unit.api.fakes import NOW, FakeClock, FakeJournal, FakeQueue, counting_random
+
+ORIGIN = Origin(app="main", sender="key:abcdefgh", request_id="r-1", route="/v1/notifications")
+ASKED = {"to": {"users": ["ana"]}, "event": "order.paid"}
+
+
+@pytest.fixture
+def journal() -> FakeJournal:
+    return FakeJournal()
+
+
+@pytest.fixture
+def acceptance(journal: FakeJournal) -> Acceptance:
+    limits = Limits(ttl_default=86_400, ttl_max=2_592_000, entry_max=1000, batch_items=5)
+    intake = Intake(journal.accept, FakeQueue().enqueue, GroupLimits())
+    return Acceptance(intake, limits, clock=FakeClock(), random=counting_random())
+
+
+def asked(**changes):
+    return {**ASKED, **changes}
+
+
+def field_of(error) -> str:
+    (problem,) = error.value.detail
+    return problem["field"]
+
+
+def test_the_entry_holds_what_was_asked_and_who_asked(acceptance, journal):
+    answered = acceptance.one(
+        {
+            "to": {"users": ["ana", "bob"], "exclude": {"users": ["bob"]}},
+            "event": "order.paid",
+            "data": {"n": 1, "text": "ü"},
+            "priority": "critical",
+            "ttl": 60,
+            "collapse_key": "c",
+            "cancel_key": "x",
+            "thread_key": "t",
+            "tags": ["a"],
+        },
+        ORIGIN,
+        None,
+    )
+
+    (entry,) = journal.decoded()
+    assert orjson.loads(answered.body) == {"id": entry.id, "status": "accepted"}
+    assert (entry.users, entry.exclude, entry.everyone) == (("ana", "bob"), ("bob",), False)
+    assert (entry.accepted_at, entry.expires_at, entry.ttl) == (NOW, NOW + 60_000, 60)
+    assert (entry.app, entry.sender, entry.request_id) == ("main", "key:abcdefgh", "r-1")
+    assert orjson.loads(entry.data_json) == {"n": 1, "text": "ü"}
+    assert (entry.priority, entry.tags_json) == ("critical", '["a"]')
+    assert (entry.collapse_key, entry.cancel_key, entry.thread_key) == ("c", "x", "t")
+
+
+def test_what_is_left_out_has_its_default(acceptance, journal):
+    acceptance.one(ASKED, ORIGIN, None)
+
+    (entry,) = journal.decoded()
+    assert (entry.priority, entry.ttl, entry.data_json, entry.tags_json) == ("normal", 86_400, "{}", "[]")
+    assert entry.collapse_key is entry.cancel_key is entry.thread_key is None
+
+
+def test_everyone_needs_no_names_and_may_exclude_some(acceptance, journal):
+    acceptance.one({"to": {"everyone": True, "exclude": {"users": ["bob"]}}, "event": "e"}, ORIGIN, None)
+
+    (entry,) = journal.decoded()
+    assert (entry.everyone, entry.users, entry.exclude) == (True, (), ("bob",))
+
+
+@pytest.mark.parametrize(
+    ("to", "field"),
+    [
+        ({}, "to"),
+        ({"users": []}, "to"),
+        ({"everyone": False}, "to"),
+        ({"exclude": {"users": ["bob"]}}, "to"),
+        ({"everyone": True, "users": ["ana"]}, "to.users"),
+    ],
+)
+def test_an_audience_that_says_nothing_or_two_things_is_refused(acceptance, to, field):
+    with pytest.raises(InvalidRequest) as error:
+        acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+
+    assert field_of(error) == field
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"send_at": "2026-01-01T00:00:00Z"}, "send_at"),
+        ({"send_at_zone": "Europe/Berlin"}, "send_at_zone"),
+        ({"to": {"users": ["ana"], "topics": ["t"]}}, "to.topics"),
+        ({"to": {"segments": ["s"]}}, "to.segments"),
+        ({"to": {"conversation": "c"}}, "to.conversation"),
+        ({"to": {"users": ["ana"], "exclude": {"topics": ["t"]}}}, "to.exclude.topics"),
+    ],
+)
+def test_what_is_not_served_yet_is_refused_by_name(acceptance, journal, change, field):
+    with pytest.raises(NotSupported) as error:
+        acceptance.one(asked(**change), ORIGIN, None)
+
+    assert field_of(error) == field
+    assert journal.entries == {}
+
+
+def test_fields_that_are_not_served_yet_may_be_there_and_empty(acceptance, journal):
+    to = {"users": ["ana"], "topics": [], "segments": [], "conversation": None, "exclude": {"topics": []}}
+    acceptance.one({"to": to, "event": "e", "send_at": None, "send_at_zone": None}, ORIGIN, None)
+
+    assert len(journal.entries) == 1
+
+
+def test_a_ttl_above_the_setting_is_refused(acceptance):
+    with pytest.raises(InvalidRequest) as error:
+        acceptance.one(asked(ttl=2_592_001), ORIGIN, None)
+
+    assert field_of(error) == "ttl"
+
+
+def test_data_above_the_limit_is_refused(acceptance):
+    with pytest.raises(BodyTooLarge):
+        acceptance.one(asked(data={"x": "y" * 1000}), ORIGIN, None)
+
+
+def test_the_same_key_and_body_get_the_first_answer_in_whatever_order_the_fields_stand(acceptance, journal):
+    first = acceptance.one(asked(data={"a": 1, "b": 2}), ORIGIN, "k")
+    again = acceptance.one({"data": {"b": 2, "a": 1}, **ASKED}, ORIGIN, "k")
+
+    assert (first.replayed, again.replayed) == (False, True)
+    assert first.body == again.body
+    assert len(journal.entries) == 1
+
+
+def test_the_same_key_with_another_body_is_refused(acceptance):
+    acceptance.one(ASKED, ORIGIN, "k")
+
+    with pytest.raises(IdempotencyMismatch):
+        acceptance.one(asked(event="other"), ORIGIN, "k")
+
+
+@pytest.mark.parametrize("change", [{"app": "shop"}, {"route": "/v1/notifications/batch"}])
+def test_a_key_counts_per_app_and_route(acceptance, journal, change):
+    values = {name: getattr(ORIGIN, name) for name in ("app", "sender", "request_id", "route")}
+    acceptance.one(ASKED, ORIGIN, "k")
+    answered = acceptance.one(ASKED, Origin(**{**values, **change}), "k")
+
+    assert not answered.replayed
+    assert len(journal.entries) == 2
+
+
+def test_a_full_journal_says_when_to_come_back(acceptance, journal):
+    journal.room = 0
+
+    with pytest.raises(Unavailable) as error:
+        acceptance.one(ASKED, ORIGIN, None)
+    assert error.value.retry_after
+
+
+def test_a_batch_answers_for_each_in_order(acceptance, journal):
+    answered = acceptance.many(
+        [ASKED, {"event": "e"}, asked(ttl=False), asked(send_at="x"), ASKED], ORIGIN, None
+    )
+
+    items = orjson.loads(answered.body)["items"]
+    assert [item.get("status") or item["error"]["code"] for item in items] == [
+        "accepted", "invalid_request", "invalid_request", "not_supported", "accepted",
+    ]  # fmt: skip
+    assert items[2]["error"]["detail"][0]["field"] == "ttl"
+    assert items[1]["error"]["request_id"] == "r-1"
+    assert [entry.id for entry in journal.decoded()] == [items[0]["id"], items[4]["id"]]
+
+
+def test_a_batch_of_nothing_good_keeps_nothing(acceptance, journal):
+    answered = acceptance.many([1, None, "x"], ORIGIN, None)
+
+    assert len(orjson.loads(answered.body)["items"]) == 3
+    assert journal.groups == []
+
+
+def test_one_key_covers_a_whole_batch_its_errors_included(acceptance, journal):
+    first = acceptance.many([ASKED, {}], ORIGIN, "k")
+    again = acceptance.many([ASKED, {}], ORIGIN, "k")
+
+    assert (again.replayed, again.body) == (True, first.body)
+    assert len(journal.entries) == 1
+
+
+def test_a_batch_has_a_limit(acceptance):
+    with pytest.raises(InvalidRequest):
+        acceptance.many([ASKED] * 6, ORIGIN, None)
+
+
+def test_ids_are_unique_within_the_same_millisecond(acceptance, journal):
+    tasks = [gevent.spawn(acceptance.one, ASKED, ORIGIN, None) for _ in range(100)]
+    gevent.joinall(tasks, timeout=5, raise_error=True)
+
+    assert len(journal.entries) == 100
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 201, "a\tb"])
+def test_a_key_that_is_no_plain_word_is_refused(key):
+    with pytest.raises(InvalidRequest) as error:
+        read_key(key)
+
+    assert field_of(error) == "Idempotency-Key"
+
+
+def test_a_plain_key_is_taken_and_none_is_needed():
+    assert read_key("order-17:paid/1") == "order-17:paid/1"
+    assert read_key(None) is None

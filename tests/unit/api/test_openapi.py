@@ -1,0 +1,86 @@
+"""api.openapi: the document holds together and says all that the routes may answer."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api import openapi
+from api.routes import DEVELOPMENT, TABLE
+from shared.auth.principal import KEY_SCOPES, SCOPES, USER_SCOPES
+
+ALL = (*TABLE, *DEVELOPMENT)
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return json.loads(json.dumps(openapi.document(ALL, version="1")))
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def test_every_reference_leads_to_a_schema(document):
+    names = {reference.removeprefix("#/components/schemas/") for reference in references(document)}
+
+    assert names <= set(document["components"]["schemas"])
+
+
+def test_every_operation_is_there_once(document):
+    assert len(operations(document)) == len(ALL)
+    assert len({operation["operationId"] for operation in operations(document)}) == len(ALL)
+
+
+def test_every_answer_has_a_description_and_errors_the_one_form(document):
+    for operation in operations(document):
+        for status, answer in operation["responses"].items():
+            assert answer["description"]
+            if int(status) >= 400 and operation["operationId"] != "get_readiness":
+                schema = answer["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+
+
+def test_a_protected_operation_names_its_scope_and_its_refusals(document):
+    for operation in operations(document):
+        if operation["security"]:
+            (scope,) = operation["security"][0]["bearer"]
+            assert scope in SCOPES
+            assert {"401", "403", "500", "503"} <= set(operation["responses"])
+
+
+def test_every_scope_is_demanded_somewhere():
+    assert {operation.scope for operation in TABLE} - {None} == KEY_SCOPES | USER_SCOPES
+
+
+def test_a_body_may_be_refused_in_four_ways(document):
+    for operation in operations(document):
+        if "requestBody" in operation:
+            assert {"400", "413", "415", "422"} <= set(operation["responses"])
+
+
+def test_unknown_fields_are_said_to_be_refused(document):
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("type") == "object":
+            assert schema.get("additionalProperties") is False, name
+
+
+def test_parameters_of_path_and_query_are_listed(document):
+    deliveries = document["paths"]["/v1/notifications/{id}/deliveries"]["get"]
+
+    assert [(each["name"], each["in"]) for each in deliveries["parameters"]] == [
+        ("id", "path"), ("state", "query"), ("cursor", "query"), ("limit", "query"),
+    ]  # fmt: skip
+    assert "/v1/users/{user}" in document["paths"]

@@ -1,0 +1,64 @@
+"""Versions N and N+1 side by side: what is unknown is let through where it adds, and refused whole where it changes."""
+
+import orjson
+import pytest
+
+from shared.protocol import envelope, jobs
+from shared.protocol.journal import Entry, UnknownEntryVersion
+from workers.args import parse
+
+ENTRY = Entry(
+    id="019b7667-6c00-7000-8000-0123456789ab",
+    app="main",
+    accepted_at=1,
+    expires_at=2,
+    request_id="r",
+    sender="key:k",
+    priority="normal",
+    users=("ana",),
+    everyone=False,
+    exclude=(),
+    event="x",
+    data_json="{}",
+    ttl=1,
+)
+
+
+def changed(**fields: object) -> bytes:
+    head, _, data = ENTRY.encode().partition(b"\n")
+    return orjson.dumps({**orjson.loads(head), **fields}) + b"\n" + data
+
+
+def test_fields_that_a_newer_api_adds_to_an_entry_are_ignored():
+    assert Entry.decode(changed(colour="red", nested={"a": [1]})) == ENTRY
+
+
+def test_an_entry_of_an_older_api_lacks_what_came_later():
+    assert b"retried" not in ENTRY.encode()
+    assert Entry.decode(ENTRY.encode()).retried is False
+    assert Entry.decode(changed(retried=True)).retried is True
+
+
+@pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+def test_an_entry_of_another_version_is_refused_by_a_name_of_its_own(version):
+    with pytest.raises(UnknownEntryVersion):
+        Entry.decode(changed(v=version))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"2 frames main e 0\n", b"99 probe 1", b"1 dance", b"0 all main e 1 0 0\n[]\nr {}"]
+)
+def test_an_envelope_of_another_version_or_kind_is_refused_whole(raw):
+    with pytest.raises(envelope.UnknownEnvelope):
+        envelope.decode(raw)
+
+
+def test_fields_that_a_newer_worker_adds_to_an_envelope_are_ignored():
+    head, _, body = envelope.encode_state("main", "ana", {"type": "state"}, None).partition(b"\n")
+    newer = head + b"\n" + orjson.dumps({**orjson.loads(body), "colour": "red"})
+
+    assert envelope.decode(newer) == envelope.decode(head + b"\n" + body)
+
+
+def test_arguments_that_a_newer_enqueuer_adds_are_ignored():
+    assert parse(jobs.Deliver, {"ids": ["a"], "rescue": False, "colour": "red"}) == jobs.Deliver(ids=["a"])
