@@ -33,7 +33,7 @@ class Delivery:
         *,
         heard: Callable[[int], None],
         foreign: Callable[[Room[Peer]], None],
-        synced: Callable[[str, str], None],
+        synced: Callable[[str, Sequence[str]], None],
     ) -> None:
         self._hub = hub
         self._clock = clock
@@ -86,8 +86,8 @@ class Delivery:
             case ReplayPart(connection=connection):
                 if (peer := self._hub.named(connection)) is not None:
                     peer.replayed(found)
-            case Synced(app, user):
-                self._synced(app, user)
+            case Synced(app, users):
+                self._synced(app, users)
 
     def _all(self, found: All, now: int) -> None:
         room = self._hub.known(found.app)

@@ -17,7 +17,8 @@ WAITING_MAX: Final = 10_000
 """Jobs that may wait for the broker; over it a wish fails at once, as if the broker were away."""
 
 IDS_MAX: Final = 200_000
-"""Ids of notifications in jobs that wait, about 20 MiB: a few jobs of 500 ids weigh more than many small ones."""
+"""Ids of notifications and names of users in jobs that wait, about 20 MiB: a few jobs of 500 weigh more than many
+small ones."""
 
 SENDERS: Final = 4
 
@@ -62,4 +63,4 @@ class Jobs:
 
 
 def _ids(args: JobArgs) -> int:
-    return len(getattr(args, "ids", ()))
+    return len(getattr(args, "ids", ())) + len(getattr(args, "users", ()))

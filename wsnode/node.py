@@ -6,6 +6,7 @@ Rule C. Everything that may block has its greenlet here; connections themselves 
 import _socket
 import os
 import signal
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, Final, cast
 
@@ -251,11 +252,12 @@ class Node:
     def _cut(self) -> None:
         self._subscriber.cut()
 
-    def _synced(self, app: str, user: str) -> None:
-        """The user's record is in Redis now: whoever waits for it reads again."""
-        self._repairs.synced(app, user)
-        for peer in self._hub.room(app).of(user):
-            self._registrar.join(peer, peer.session.since)
+    def _synced(self, app: str, users: Sequence[str]) -> None:
+        """The users' records are in Redis now: whoever waits for them reads again."""
+        self._repairs.synced(app, users)
+        for user in users:
+            for peer in self._hub.room(app).of(user):
+                self._registrar.join(peer, peer.session.since)
 
     def _sweep(self, now: float) -> None:
         self._net.sweep(now, self._settings.write_deadline)

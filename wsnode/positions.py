@@ -89,8 +89,10 @@ class Positions:
         if epoch is not None:
             follow(room, epoch)
         for user, (own_epoch, own_top) in zip(here, found, strict=True):
+            # A sync puts both records, so one that is missing is asked for as if it were the user's own.
+            known = top is not None and own_epoch == epoch
             for peer in room.of(user):
-                peer.check(epoch or own_epoch, own_top if own_epoch == (epoch or own_epoch) else None, top)
+                peer.check(epoch or own_epoch, own_top if known else None, top)
 
     def _check_halves(self, room: Room[Peer], users: list[str], error: Exception) -> None:
         """Find whose record cannot be read, and go on without it: one of them must not keep the node not ready.

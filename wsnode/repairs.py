@@ -4,24 +4,23 @@ Rule S. One queue for each kind, no timer per connection. The tail of everyone i
 after a lost broadcast that is every connection of the app.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import gevent
 from gevent.event import Event
 
 from shared import logs
-from shared.protocol.jobs import Replay, Sync
+from shared.protocol.jobs import Replay
 from shared.redis.client import RedisUnavailable
 from shared.redis.streams import Streams, Tails
 from wsnode import events as say
 from wsnode.deadlines import Deadlines
 from wsnode.jobs import Jobs
 from wsnode.ports import Peer
+from wsnode.syncs import Syncs
 
 BACK_OFF: Final = 0.5
-SYNC_WAIT: Final = 9.0
-"""Seconds in which a second `sync` of the same user is not asked for; shorter than the replay deadline."""
-
 YIELD_EVERY: Final = 50
 _NOTHING: Final = 1 << 53
 """A position after everything: reads nothing of that tail."""
@@ -40,14 +39,13 @@ class Repairs:
         self._jobs = jobs
         self._gaps: Deadlines[tuple[Peer, int]] = Deadlines(hold_gap)
         self._answers: Deadlines[tuple[Peer, int]] = Deadlines(deadline)
-        self._syncing: set[tuple[str, str]] = set()
-        self._sync_ends: Deadlines[tuple[str, str]] = Deadlines(SYNC_WAIT)
+        self._syncs = Syncs(node, jobs)
         self._wishes: list[_Wish] = []
         self._wake = Event()
 
     def start(self) -> list[gevent.Greenlet]:
-        """Begin to read tails."""
-        return [gevent.spawn(self._run)]
+        """Begin to read tails and to ask for records."""
+        return [gevent.spawn(self._run), *self._syncs.start()]
 
     def opening(self, peer: Peer, step: int, now: float) -> None:
         """A registration must be answered in time."""
@@ -78,25 +76,18 @@ class Repairs:
             case say.AskSync(step):
                 if step is not None:
                     self._answers.add((peer, step), now)
-                self._sync(peer.app, peer.user, now)
+                self._syncs.ask(peer.app, peer.user, now)
 
-    def synced(self, app: str, user: str) -> None:
+    def synced(self, app: str, users: Iterable[str]) -> None:
         """A `sync` job has answered."""
-        self._syncing.discard((app, user))
+        self._syncs.answered(app, users)
 
     def sweep(self, now: float) -> None:
         """Tell sessions whose time is over."""
         for waiting in (self._gaps, self._answers):
             for peer, step in waiting.take(now):
                 peer.overdue(step)
-        self._syncing.difference_update(self._sync_ends.take(now))
-
-    def _sync(self, app: str, user: str, now: float) -> None:
-        if (app, user) in self._syncing:
-            return
-        self._syncing.add((app, user))
-        self._sync_ends.add((app, user), now)
-        self._jobs.put(Sync(app=app, user=user, node=self._node), lambda: self.synced(app, user))
+        self._syncs.sweep(now)
 
     def _run(self) -> None:
         while True:

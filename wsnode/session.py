@@ -133,9 +133,9 @@ class Session:
             return []
         if epoch is not None and epoch != self.epoch:
             return self._fail(NEW_EPOCH)
+        events: Events = [say.AskSync(None)] if me_top is None else []
         if repair is None and (me_top or 0) <= (self.me or 0) and (all_top or 0) <= (self.all or 0):
-            return [] if me_top is not None else [say.AskSync(None)]
-        events: Events = []
+            return events
         if repair is None:
             self.repair = repair = Repair(Phase.GAP)
             events.append(say.WaitGap(repair.step))

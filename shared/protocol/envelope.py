@@ -136,10 +136,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The user's record is in Redis now."""
+    """The records of these users are in Redis now."""
 
     app: str
-    user: str
+    users: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +197,9 @@ def encode_state(app: str, user: str, frame: dict[str, Any], except_connection: 
     return f"{VERSION} state {app}\n".encode() + orjson.dumps(doc)
 
 
-def encode_synced(app: str, user: str) -> bytes:
+def encode_synced(app: str, users: Sequence[str]) -> bytes:
     """The answer to a `sync` job."""
-    return f"{VERSION} synced {app}\n{user}".encode()
+    return "\n".join([f"{VERSION} synced {app}", *users]).encode()
 
 
 def encode_probe(number: int) -> bytes:
@@ -258,7 +258,7 @@ def _state(words: list[str], rest: bytes) -> State:
 
 
 def _synced(words: list[str], rest: bytes) -> Synced:
-    return Synced(words[0], rest.decode())
+    return Synced(words[0], tuple(rest.decode().split("\n")))
 
 
 def _probe(words: list[str], _: bytes) -> Probe:

@@ -114,11 +114,11 @@ class Replay(JobArgs):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync(JobArgs):
-    """Put a user's record from the database into Redis, then tell the node."""
+    """Put the records of users (<= 100) from the database into Redis, then tell the node."""
 
     job, queue = Job.SYNC, Queue.REPLAY
     app: str
-    user: str
+    users: list[str]
     node: str
 
 

@@ -30,23 +30,34 @@ class Script:
                 return client.eval(self.source, len(keys), *keys, *args)
 
     def run_many(
-        self, client: redis.Redis, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+        self,
+        client: redis.Redis,
+        calls: Sequence[tuple[Sequence[str], Sequence[Argument]]],
+        *,
+        first: "Script | None" = None,
     ) -> list[Any]:
         """Run it once per (keys, args), all in one round trip. Raises RedisUnavailable.
 
+        `first` runs before them, without keys, on the same connection; its answer leads the others'.
         Safe for scripts whose second run changes nothing: after a restart of Redis all calls are sent again.
         """
         with guarded():
             try:
-                return self._pipeline(client, calls)
+                return self._pipeline(client, calls, first)
             except NoScriptError:
-                client.script_load(self.source)
-                return self._pipeline(client, calls)
+                for script in filter(None, (first, self)):
+                    client.script_load(script.source)
+                return self._pipeline(client, calls, first)
 
     def _pipeline(
-        self, client: redis.Redis, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+        self,
+        client: redis.Redis,
+        calls: Sequence[tuple[Sequence[str], Sequence[Argument]]],
+        first: "Script | None",
     ) -> list[Any]:
         pipeline = client.pipeline(transaction=False)
+        if first is not None:
+            pipeline.evalsha(first.digest, 0)
         for keys, args in calls:
             pipeline.evalsha(self.digest, len(keys), *keys, *args)
         return list(pipeline.execute())

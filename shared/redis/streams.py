@@ -27,7 +27,7 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What a connect found. `synced` is False where the record is not in Redis yet: then ask a `sync` job.
+    """What a connect found. `synced` is False where this run of Redis does not know the record: ask a `sync` job.
 
     The tails start after `since` where its epoch is right, else after what is acked; whether they reach to `top`
     without a hole is for the caller to see. `counts` is None where a newer notification to everyone is not counted yet.
@@ -43,6 +43,15 @@ class Connected:
     counts: Counts | None
     me_tail: list[TailFrame]
     all_tail: list[TailFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Tops:
+    """How far Redis says that streams are, as (epoch, top); None where it does not know. `run` is its run now."""
+
+    run: str
+    all: tuple[str | None, int | None]
+    users: list[tuple[str | None, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class Streams:
         self._disconnect = Script("disconnect")
         self._positions = Script("positions")
         self._put = Script("stream_put")
+        self._run_id = Script("run_id")
+        self._tops = Script("tops")
         self._tail = Script("tail")
 
     def connect(self, node: str, users: Sequence[tuple[str, str, Since]]) -> list[Connected]:
@@ -73,7 +84,8 @@ class Streams:
         calls: list[tuple[list[str], list[Argument]]] = [
             (_keys(app, user), [node, self._life, *_since(since)]) for app, user, since in users
         ]
-        return [_connected(reply) for reply in self._connect.run_many(self._client, calls)]
+        run, *replies = self._connect.run_many(self._client, calls, first=self._run_id)
+        return [_connected(reply, run) for reply in replies]
 
     def disconnect(self, node: str, users: Sequence[tuple[str, str]]) -> None:
         """Take (app, user) off a node. Raises RedisUnavailable."""
@@ -82,7 +94,8 @@ class Streams:
             self._disconnect.run(self._client, [], [node, self._life, *names])
 
     def positions(self, node: str, users: Sequence[tuple[str, str]]) -> list[tuple[str | None, int | None]]:
-        """Renew presence of (app, user) on a node; (epoch, top) of each, None where there is no record.
+        """Renew presence of (app, user) on a node; (epoch, top) of each, None where this run of Redis has no
+        record.
 
         Raises RedisUnavailable.
         """
@@ -90,7 +103,7 @@ class Streams:
         for start in range(0, len(users), BATCH):
             names = [keys.stream(app, user) for app, user in users[start : start + BATCH]]
             for epoch, top in self._positions.run(self._client, [], [node, self._life, *names]):
-                found.append((epoch.decode() or None, int(top) if top else None))
+                found.append(_top(epoch, top))
         return found
 
     def tails(self, app: str, user: str, *, me: int, all: int) -> Tails:
@@ -107,30 +120,34 @@ class Streams:
         )
 
     def app_top(self, app: str) -> tuple[str | None, int | None]:
-        """(epoch, top) of the stream of everyone, None where Redis does not know. Raises RedisUnavailable."""
-        with guarded():
-            epoch, top = self._client.hmget(keys.app(app), ["epoch", "top"])
-        return text(epoch), None if top is None else int(top)
+        """(epoch, top) of the stream of everyone, None where this run of Redis has none. Raises RedisUnavailable."""
+        run, epoch, top, known_by = self._tops.run(self._client, [keys.app(app)], [])
+        return _top(epoch, top) if known_by == run else (None, None)
+
+    def tops(self, app: str, users: Sequence[str]) -> Tops:
+        """How far the streams of everyone and of these users are, in whatever run of Redis that was written.
+
+        Raises RedisUnavailable.
+        """
+        names = [keys.app(app), *(keys.stream(app, user) for user in users)]
+        run, epoch, top, _, *found = self._tops.run(self._client, names, [])
+        return Tops(run.decode(), _top(epoch, top), [_top(*one) for one in found])
 
     def put(self, app: str, epoch: str, app_top: int, record: Record) -> bool:
         """Put a record; False if Redis has a newer one or the user is cold. Raises RedisUnavailable."""
-        own, everyone = record.own, record.everyone
-        args: list[Any] = [epoch, app_top, record.rev, record.top, record.acked, record.all_acked]
-        args += [own.total, own.unseen, own.unread, own.archived]
-        if everyone is not None:
-            args += [record.everyone_at, everyone.total, everyone.unseen, everyone.unread, everyone.archived]
-        names = [keys.stream(app, record.user), keys.app(app), keys.tail_me(app, record.user)]
-        return bool(self._put.run(self._client, names, args))
+        return self.put_many(app, epoch, app_top, [record])[0]
+
+    def put_many(
+        self, app: str, epoch: str, app_top: int, records: Sequence[Record], *, run: str = ""
+    ) -> list[bool]:
+        """Put records, in one round trip. `run` is the run of Redis, asked for before the database was read: nodes
+        believe a record only in the run that it names. Raises RedisUnavailable."""
+        calls = [(_put_keys(app, one), _put_arguments(epoch, app_top, one, run)) for one in records]
+        return [bool(wrote) for wrote in self._put.run_many(self._client, calls)]
 
     def check(self) -> None:
         """Raises RedisUnavailable if Redis cannot be used, whatever a single record holds."""
         check(self._client)
-
-    def known(self, app: str, user: str) -> tuple[str | None, int | None]:
-        """(epoch, top) of a user's record as Redis has it. Raises RedisUnavailable."""
-        with guarded():
-            epoch, top = self._client.hmget(keys.stream(app, user), ["epoch", "top"])
-        return text(epoch), None if top is None else int(top)
 
     def forget(self, app: str, user: str) -> None:
         """Drop record and tail, as when a user is erased or an epoch ends; presence stays. Raises RedisUnavailable."""
@@ -142,6 +159,7 @@ class Streams:
 
 
 RECORD = (
+    "run",
     "epoch",
     "rev",
     "top",
@@ -154,7 +172,7 @@ RECORD = (
     "b_at",
     "bytes",
 )
-"""The fields of a record that come from the database; `nodes` is presence and stays."""
+"""The fields of a record that come from the database, and the run they were put in; `nodes` is presence and stays."""
 
 
 def decode_member(raw: bytes) -> TailFrame:
@@ -169,14 +187,32 @@ def _keys(app: str, user: str) -> list[str]:
     return [keys.stream(app, user), keys.tail_me(app, user), keys.app(app), keys.tail_all(app)]
 
 
+def _top(epoch: bytes, top: bytes) -> tuple[str | None, int | None]:
+    return epoch.decode() or None, int(top) if top else None
+
+
+def _put_keys(app: str, record: Record) -> list[str]:
+    return [keys.stream(app, record.user), keys.app(app), keys.tail_me(app, record.user)]
+
+
+def _put_arguments(epoch: str, app_top: int, record: Record, run: str) -> list[Argument]:
+    own, everyone = record.own, record.everyone
+    args: list[Argument] = [epoch, app_top, record.rev, record.top, record.acked, record.all_acked]
+    args += [own.total, own.unseen, own.unread, own.archived, run]
+    if everyone is not None:
+        args += [record.everyone_at, everyone.total, everyone.unseen, everyone.unread, everyone.archived]
+    return args
+
+
 def _since(since: Since) -> list[str]:
     return ["" if value is None else str(value) for value in (since.epoch, since.me, since.all)]
 
 
-def _connected(reply: Any) -> Connected:
-    fields, app_epoch, app_top, mine, everyones = reply
-    epoch, top, rev, acked, all_acked, *numbers = fields
-    synced = rev is not None and app_epoch is not None and epoch == app_epoch
+def _connected(reply: Any, run: bytes) -> Connected:
+    fields, app_epoch, app_top, app_run, mine, everyones = reply
+    epoch, top, rev, acked, all_acked, *numbers, own_run = fields
+    # An earlier run may have lost what was published last: its word is no word of the database.
+    synced = rev is not None and app_epoch is not None and epoch == app_epoch and own_run == app_run == run
     return Connected(
         synced=synced,
         epoch=text(app_epoch),

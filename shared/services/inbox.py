@@ -84,7 +84,8 @@ def counts_of(session: Session, app: str, user: str, now_ms: int) -> Counts:
     """The four numbers. Raises NotFound for an unknown app."""
     found = _app(session, app)
     stream = streams.find(session, found.id, user)
-    everyone = counts.of_everyone(session, found, stream.user_id if stream else None, now_ms=now_ms)
+    user_id = stream.user_id if stream else None
+    everyone = counts.of_everyone(session, found, [user_id], now_ms=now_ms)[user_id]
     return counts.added(stream.record(user).own, everyone) if stream else everyone
 
 

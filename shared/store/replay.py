@@ -15,7 +15,7 @@ from shared.clock import to_datetime, to_ms
 from shared.domain.delivery import HIDDEN
 from shared.domain.notification import Status
 from shared.models import tables as t
-from shared.protocol.envelope import Record, TailFrame
+from shared.protocol.envelope import TailFrame
 from shared.protocol.frames import fragment
 from shared.store import apps, counts, streams
 from shared.store.apps import AppRow
@@ -28,7 +28,7 @@ _N, _D = t.notifications.c, t.deliveries.c
 _CONTENT = (_N.id, _N.event, _N.data, _N.accepted_at, _N.expires_at)
 _Place = Row[*tuple[Any, ...]]
 
-__all__ = ["NEWEST", "Replay", "read_frames", "read_record"]
+__all__ = ["NEWEST", "Replay", "read_frames"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,6 @@ class Replay:
     epoch: str | None = None
     me_since: int | None = None
     all_since: int | None = None
-
-
-def read_record(session: Session, app: str, user: str, *, now_ms: int) -> Record | None:
-    """See shared.store.streams.read_record."""
-    return streams.read_record(session, app, user, now_ms=now_ms)
 
 
 def read_frames(  # noqa: PLR0913 -- the arguments of the job

@@ -35,7 +35,7 @@ class OrderBackend(Backend):
 
     def warm(self, user: str) -> None:
         self.client.hset(f"stream:main:{user}", "nodes", "")
-        self._streams.put("main", self.epoch, self._all_top, self._record(user, everyone=True))
+        self.put("main", [user])
 
 
 class Player:

@@ -37,6 +37,13 @@ MUTANTS = (
         "or",
     ),
     Mutant(
+        "the runs of Redis are not told apart",
+        "tests.model.redis",
+        "self._runs += 1",
+        "pass",
+        rules=("send", "cut", "connect", "redis_restarts", "calm"),
+    ),
+    Mutant(
         "an ack counts for more than was sent",
         "wsnode.session",
         "me, everyone = min(me, self.me or 0), min(everyone, self.all or 0)",
@@ -53,6 +60,7 @@ MUTANTS = (
         "wsnode.session",
         "if part.epoch not in (None, self.epoch):",
         "if False:",
+        rules=("send", "absence", "workers_rest", "job", "database", "connect"),
     ),
     Mutant(
         "a replay begins with whichever part comes first",

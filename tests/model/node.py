@@ -239,7 +239,8 @@ class ModelNode:
     def _foreign(self, room: Room[Peer]) -> None:
         self.suspects = True
 
-    def _synced(self, app: str, user: str) -> None:
-        self._repairs.synced(app, user)
-        for peer in self.hub.room(app).of(user):
-            self._registrar.join(peer, peer.session.since)
+    def _synced(self, app: str, users: Sequence[str]) -> None:
+        self._repairs.synced(app, users)
+        for user in users:
+            for peer in self.hub.room(app).of(user):
+                self._registrar.join(peer, peer.session.since)

@@ -13,7 +13,7 @@ from shared.protocol import envelope
 from shared.protocol.envelope import AppFrames, Broadcast, Record, TailFrame
 from shared.redis.acks import Ack
 from shared.redis.publish import Published, TailBounds
-from shared.redis.streams import Connected, Since, Tails, _connected
+from shared.redis.streams import Connected, Since, Tails, Tops, _connected
 from tests.model.database import APP
 
 _RECORD = ("epoch", "top", "rev", "acked", "all_acked", "total", "unseen", "unread", "archived")
@@ -36,10 +36,18 @@ class Redis:
         self.nodes: set[str] = set()
         self.channels: dict[str, list[bytes]] = {}
         """By node that listens: what is on its way."""
-        self.behind = False
-        """It may have lost what was published last, and nobody knows before the next thing is published."""
+        self._runs = 1
 
     _KEPT = ("streams", "app", "tail_me", "tail_all", "acks", "leases", "nodes")
+
+    @property
+    def run(self) -> str:
+        """Which run this is; see lua/run_id.lua."""
+        return f"run {self._runs}"
+
+    def restart(self) -> None:
+        """It begins a new run."""
+        self._runs += 1
 
     def snapshot(self) -> dict[str, Any]:
         """What a disk holds that lost what comes after now."""
@@ -72,9 +80,9 @@ class Redis:
         same = bool(since.epoch) and since.epoch == epoch
         me = since.me if same and since.me is not None else found.get("acked")
         everyone = since.all if same and since.all is not None else found.get("all_acked")
-        fields = [_raw(found.get(name)) for name in (*_RECORD, *_EVERYONE)]
-        reply = [fields, _raw(self.app.get("epoch")), _raw(self.app.get("top")), [], []]
-        connected = _connected(reply)
+        fields = [_raw(found.get(name)) for name in (*_RECORD, *_EVERYONE, "run")]
+        app = [_raw(self.app.get(name)) for name in ("epoch", "top", "run")]
+        connected = _connected([fields, *app, [], []], self.run.encode())
         connected.me_tail.extend(_after(self.tail_me[user], me))
         connected.all_tail.extend(_after(self.tail_all, everyone))
         return connected
@@ -87,7 +95,7 @@ class Redis:
 
     def positions(self, node: str, users: Sequence[tuple[str, str]]) -> list[tuple[str | None, int | None]]:
         found = [self._register(node, user) for _, user in users]
-        return [(one.get("epoch"), one.get("top")) for one in found]
+        return [_top(one) if one.get("run") == self.run else (None, None) for one in found]
 
     def tails(self, app: str, user: str, *, me: int, all: int) -> Tails:
         record = self.streams.get(user, {})
@@ -100,23 +108,30 @@ class Redis:
         )
 
     def app_top(self, app: str) -> tuple[str | None, int | None]:
-        return self.app.get("epoch"), self.app.get("top")
+        return _top(self.app) if self.app.get("run") == self.run else (None, None)
 
-    def known(self, app: str, user: str) -> tuple[str | None, int | None]:
-        record = self.streams.get(user, {})
-        return record.get("epoch"), record.get("top")
+    def tops(self, app: str, users: Sequence[str]) -> Tops:
+        return Tops(self.run, _top(self.app), [_top(self.streams.get(user, {})) for user in users])
 
-    def put(self, app: str, epoch: str, app_top: int, record: Record) -> bool:
-        if self.app.get("epoch") != epoch:
+    def put_many(
+        self, app: str, epoch: str, app_top: int, records: Sequence[Record], *, run: str = ""
+    ) -> list[bool]:
+        return [self._put(epoch, app_top, record, run) for record in records]
+
+    def _put(self, epoch: str, app_top: int, record: Record, run: str) -> bool:
+        app_same = self.app.get("epoch") == epoch
+        if not app_same:
             self.tail_all.clear()
-        if self.app.get("epoch") != epoch or self.app.get("top", -1) < app_top:
-            self.app = {"epoch": epoch, "top": app_top}
+        if not app_same or self.app.get("top", -1) < app_top:
+            self.app |= {"epoch": epoch, "top": app_top}
+        _say_run(self.app, run, app_same)
         found = self.streams.get(record.user)
         if found is None or "nodes" not in found:
             return False
         same = found.get("epoch") == epoch
         if not same:
             self.tail_me[record.user].clear()
+        _say_run(found, run, same)
         if record.everyone is not None:
             e = record.everyone
             numbers = (record.everyone_at, e.total, e.unseen, e.unread, e.archived)
@@ -146,6 +161,8 @@ class Redis:
             items = [item for item in frames.items if item.user == user]
             changed = found.get("epoch") is not None and found.get("epoch") != frames.epoch
             tail = self.tail_me[user]
+            if changed:
+                found.pop("run", None)
             if found.get("epoch") != frames.epoch:
                 tail.clear()
             size = found.get("bytes", 0) if tail else 0
@@ -183,8 +200,9 @@ class Redis:
     def publish_all(self, frames: AppFrames, one: Broadcast) -> tuple[int, set[str]]:
         if self.app.get("epoch") != frames.epoch:
             self.tail_all.clear()
+            self.app.pop("run", None)
         if self.app.get("epoch") != frames.epoch or self.app.get("top", -1) < one.seq:
-            self.app = {"epoch": frames.epoch, "top": one.seq}
+            self.app |= {"epoch": frames.epoch, "top": one.seq}
         body = one.body
         raw = envelope.encode_all(frames.app, frames.epoch, one)
         head = len(f"{one.seq} {one.prev} {body.expires_at} \n") + len(raw.split(b"\n")[1])
@@ -276,6 +294,17 @@ class Redis:
             own.archived,
         )
         found.update(zip(_RECORD, values, strict=True))
+
+
+def _top(found: dict[str, Any]) -> tuple[str | None, int | None]:
+    return found.get("epoch"), found.get("top")
+
+
+def _say_run(found: dict[str, Any], run: str, same_epoch: bool) -> None:
+    if run:
+        found["run"] = run
+    elif not same_epoch:
+        found.pop("run", None)
 
 
 def _raw(value: Any) -> bytes | None:

@@ -12,4 +12,4 @@ pytestmark = pytest.mark.timeout(TIMEOUT)
 def test_the_machine_finds(mutant):
     machine = only(mutant.rules)
     with mutated(mutant), pytest.raises(AssertionError):
-        run(machine, examples=1000, shrink=False)
+        run(machine, examples=3000, shrink=False)

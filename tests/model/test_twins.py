@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from collections.abc import Sequence
 
 import pytest
 import redis as client_library
@@ -30,11 +31,11 @@ class Real:
         streams, acks = Streams(self.client), Acks(self.client)
         self.publish = Publisher(self.client, BOUNDS).publish
         self.connect, self.disconnect, self.positions = streams.connect, streams.disconnect, streams.positions
-        self.tails, self.app_top, self.known, self.put = (
+        self.tails, self.app_top, self.tops, self.put_many = (
             streams.tails,
             streams.app_top,
-            streams.known,
-            streams.put,
+            streams.tops,
+            streams.put_many,
         )
         self.merge, self.take, self.done = acks.merge, acks.take, acks.done
         self.to_node = Bus(self.client).to_node
@@ -105,16 +106,28 @@ class Twins:
         self.both("positions", node, [(APP, user)])
         self.both("tails", APP, user, me=self.chance.randint(0, 4), all=self.chance.randint(0, 4))
         self.both("app_top", APP)
-        self.both("known", APP, user)
+        self.tops((user,))
         self.both("to_node", node, b"something")
 
     def disconnect(self) -> None:
         self.both("disconnect", self.chance.choice(NODES), [(APP, self.chance.choice(USERS))])
 
     def sync(self) -> None:
-        user = self.chance.choice(USERS)
-        record = self.database.record(user)
-        self.both("put", APP, self.database.epoch, len(self.database.all), record)
+        """As the job; or as after a mark; or a job that began in an earlier run of Redis."""
+        users = self.chance.sample(USERS, self.chance.randint(1, 2))
+        records = [self.database.record(user) for user in users]
+        runs = self.chance.choice([self.tops(users), ["", ""], ["an earlier one"] * 2])
+        own, other = (
+            one.put_many(APP, self.database.epoch, len(self.database.all), records, run=run)
+            for one, run in zip((self.model, self.real), runs, strict=True)
+        )
+        assert own == other
+
+    def tops(self, users: Sequence[str]) -> list[str]:
+        """Both say the same of the streams; which run each of them is in."""
+        own, other = (one.tops(APP, users) for one in (self.model, self.real))
+        assert (own.all, own.users) == (other.all, other.users)
+        return [own.run, other.run]
 
     def ack(self) -> None:
         self.both(

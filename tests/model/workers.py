@@ -45,8 +45,6 @@ class Workers:
 
     def new_epoch(self) -> None:
         """The epoch ends, the rows stay."""
-        # What was made in the one before and is published now takes Redis back to it, or comes first in the new one.
-        self._redis.behind = True
         self._history.new_epoch(self._database.bump_epoch)
 
     def send(self, wishes: Sequence[Wish], *, publish: bool, fates: Sequence[str] = ()) -> None:
@@ -104,13 +102,14 @@ class Workers:
 
     def _sync(self, args: Sync) -> None:
         """As workers/jobs/sync.py."""
-        tops = self._redis.known(APP, args.user), self._redis.app_top(APP)
-        record = self._database.record(args.user)
-        for (epoch, top), own in zip(tops, (record.top, len(self._database.all)), strict=True):
-            if epoch == self._database.epoch and top is not None and top > own:
+        tops = self._redis.tops(APP, args.users)
+        records = [self._database.record(user) for user in args.users]
+        own = [len(self._database.all), *(record.top for record in records)]
+        for (epoch, redis_top), top in zip([tops.all, *tops.users], own, strict=True):
+            if epoch == self._database.epoch and redis_top is not None and redis_top > top:
                 self.new_epoch()
-        self._redis.put(APP, self._database.epoch, len(self._database.all), record)
-        self._redis.to_node(args.node, encode_synced(APP, args.user))
+        self._redis.put_many(APP, self._database.epoch, len(self._database.all), records, run=tops.run)
+        self._redis.to_node(args.node, encode_synced(APP, args.users))
 
     def _replay(self, args: Replay) -> None:
         """As workers/jobs/replay.py."""

@@ -13,7 +13,7 @@ import gevent
 from shared.redis.publish import TailBounds
 from tests.model.bus import Bus
 from tests.model.clock import ModelClock
-from tests.model.database import Database, Wish
+from tests.model.database import Database
 from tests.model.device import Device
 from tests.model.ledger import History, Ledger
 from tests.model.node import ModelNode
@@ -122,8 +122,9 @@ class World:
             device.tick()
 
     def bump_epoch(self) -> None:
-        """The epoch ends, the rows stay."""
+        """The epoch ends, the rows stay, and Redis forgets (workers/epoch.py)."""
         self.workers.new_epoch()
+        self.redis.drop_streams()
 
     def back_up(self) -> None:
         self.backup = self.database.copy()
@@ -135,7 +136,6 @@ class World:
         for node in range(len(self.nodes)):
             self.kill_node(node)
         self.redis.drop_streams()
-        self.redis.behind = True
         self.history.new_epoch(partial(self.database.restore, self.backup))
         self.workers.forget()
 
@@ -144,11 +144,10 @@ class World:
 
     def restart_redis(self, *, empty: bool) -> None:
         """Redis comes back as it was some time ago, or with nothing; every subscription was cut."""
+        self.redis.restart()
         if empty:
-            self.redis.behind = True
             self.redis.forget_all()
         elif self.old_redis is not None:
-            self.redis.behind = True
             self.redis.turn_back(self.old_redis)
         for node in self.nodes:
             if node.hears:
@@ -157,8 +156,6 @@ class World:
 
     def forget(self, what: str, user: str) -> None:
         """Redis loses a key."""
-        # What a worker has in its hands, or publishes again, may be older and is then taken for the newest there is.
-        self.redis.behind |= what == "app" or bool(self.workers.unpublished)
         match what:
             case "tail":
                 self.redis.tail_me[user].clear()
@@ -204,10 +201,6 @@ class World:
                 device.cut(heard=False)
         while self.workers.unpublished:
             self.workers.publish(0, torn=False)
-        if self.redis.behind or not self.redis.app:
-            # Redis learns of a new epoch, and of what it has lost, by the first thing that is published afterwards.
-            self.workers.send([Wish(("ana", "ben")), Wish()], publish=True)
-            self.redis.behind = False
         self.settle()
         for number in range(ROUNDS):
             self._once_around(number)

@@ -1,17 +1,20 @@
-"""Job `sync`: put a user's record from the database into Redis, where nodes read it.
+"""Job `sync`: put users' records from the database into Redis, where nodes read them.
 
 Here too a database is found out that was restored from a backup: a stream in Redis that is ahead of its rows.
 """
+
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy.orm import Session
 
 from shared import logs, metrics
 from shared.protocol.envelope import Record, encode_synced
 from shared.protocol.jobs import Sync
+from shared.redis.streams import Tops
 from shared.store import apps
 from shared.store.apps import AppRow
 from shared.store.epochs import bump_epoch
-from shared.store.streams import read_record
+from shared.store.streams import read_records
 from workers.deps import Deps
 from workers.outcome import Outcome
 
@@ -19,27 +22,37 @@ log = logs.get(__name__)
 
 
 def run(deps: Deps, args: Sync) -> Outcome:
-    """Read the record, put it, tell the node."""
+    """Read the records, put them, tell the node."""
     # Redis before the database: what is published was committed before, so a top read now cannot honestly be above
-    # what the database says a moment later.
-    tops = (deps.streams.known(args.app, args.user), deps.streams.app_top(args.app))
+    # what the database says a moment later, and a run of Redis that began before the reading has lost nothing since.
+    tops = deps.streams.tops(args.app, args.users)
 
-    def read(session: Session) -> tuple[AppRow, Record] | None:
-        record = read_record(session, args.app, args.user, now_ms=deps.clock.now_ms())
-        return None if record is None else (apps.require(session, args.app), record)
+    def read(session: Session) -> tuple[AppRow, list[Record]] | None:
+        app = apps.get(session, args.app)
+        return app and (app, read_records(session, app, args.users, now_ms=deps.clock.now_ms()))
 
     found = deps.database.run(read)
     if found is None:
         log.warning("sync_of_unknown_app", app=args.app)
         return Outcome.NOTHING
-    app, record = found
+    app, records = found
     epoch = app.epoch
-    for (redis_epoch, redis_top), top in zip(tops, (record.top, app.all_seq), strict=True):
-        if redis_epoch == epoch == app.epoch and redis_top is not None and redis_top > top:
-            epoch = new_epoch(deps, app, user=args.user, redis_top=redis_top, database_top=top)
-    deps.streams.put(args.app, epoch, app.all_seq, record)
-    deps.bus.to_node(args.node, encode_synced(args.app, args.user))
+    for user, redis_top, top in _pairs(args, tops, app, records):
+        if epoch == app.epoch and redis_top > top:
+            epoch = new_epoch(deps, app, user=user, redis_top=redis_top, database_top=top)
+    deps.streams.put_many(args.app, epoch, app.all_seq, records, run=tops.run)
+    deps.bus.to_node(args.node, encode_synced(args.app, args.users))
     return Outcome.DONE
+
+
+def _pairs(args: Sync, tops: Tops, app: AppRow, records: Sequence[Record]) -> Iterator[tuple[str, int, int]]:
+    """What Redis and the database say of each stream of the same epoch: (user, or '' for everyone; tops of both)."""
+    own = {record.user: record.top for record in records}
+    both = [("", tops.all, app.all_seq)]
+    both += [(user, top, own[user]) for user, top in zip(args.users, tops.users, strict=True) if user in own]
+    for user, (epoch, redis_top), top in both:
+        if epoch == app.epoch and redis_top is not None:
+            yield user, redis_top, top
 
 
 def new_epoch(deps: Deps, app: AppRow, *, user: str, redis_top: int, database_top: int) -> str:

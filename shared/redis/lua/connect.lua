@@ -1,7 +1,8 @@
 -- Register a user on a node, then read record and tails: in this order, so that nothing falls between.
 -- KEYS: stream:{app}:{user}, tail:me:{app}:{user}, app:{app}, tail:all:{app}.
 -- ARGV: node, life s, since epoch, since me, since all ('' = none).
--- Returns {record fields, app epoch, app top, me tail, all tail}; tails start after since, or after what is acked.
+-- Returns {record fields, app epoch, app top, app run, me tail, all tail}; the last field of a record is its
+-- run. Tails start after since, or after what is acked.
 local node = ARGV[1]
 local nodes = redis.call('HGET', KEYS[1], 'nodes') or ''
 if not string.find(',' .. nodes .. ',', ',' .. node .. ',', 1, true) then
@@ -10,8 +11,8 @@ if not string.find(',' .. nodes .. ',', ',' .. node .. ',', 1, true) then
 end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 local record = redis.call('HMGET', KEYS[1], 'epoch', 'top', 'rev', 'acked', 'all_acked', 'total', 'unseen', 'unread',
-  'archived', 'b_at', 'b_total', 'b_unseen', 'b_unread', 'b_archived')
-local app = redis.call('HMGET', KEYS[3], 'epoch', 'top')
+  'archived', 'b_at', 'b_total', 'b_unseen', 'b_unread', 'b_archived', 'run')
+local app = redis.call('HMGET', KEYS[3], 'epoch', 'top', 'run')
 local same = ARGV[3] ~= '' and ARGV[3] == (record[1] or app[1])
 local me = same and ARGV[4] ~= '' and ARGV[4] or record[4]
 local all = same and ARGV[5] ~= '' and ARGV[5] or record[5]
@@ -19,4 +20,4 @@ local function tail(key, from)
   if not from then return {} end
   return redis.call('ZRANGEBYSCORE', key, '(' .. from, '+inf')
 end
-return { record, app[1], app[2], tail(KEYS[2], me), tail(KEYS[4], all) }
+return { record, app[1], app[2], app[3], tail(KEYS[2], me), tail(KEYS[4], all) }

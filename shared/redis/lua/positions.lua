@@ -1,13 +1,15 @@
 -- Renew (or make again) the presence of users on a node and tell how far their streams are.
--- ARGV: node, life s, then stream keys. Returns per key {epoch, top}; empty strings where there is no record.
+-- ARGV: node, life s, then stream keys. Returns per key {epoch, top}; empty strings where there is no record, or one
+-- that an earlier run of Redis made: it may be older than what the database holds.
 local node, found = ARGV[1], {}
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 for i = 3, #ARGV do
-  local was = redis.call('HMGET', ARGV[i], 'nodes', 'epoch', 'top')
+  local was = redis.call('HMGET', ARGV[i], 'nodes', 'epoch', 'top', 'run')
   local nodes = was[1] or ''
   if not string.find(',' .. nodes .. ',', ',' .. node .. ',', 1, true) then
     redis.call('HSET', ARGV[i], 'nodes', nodes == '' and node or nodes .. ',' .. node)
   end
   redis.call('EXPIRE', ARGV[i], ARGV[2])
-  found[#found + 1] = { was[2] or '', was[3] or '' }
+  found[#found + 1] = was[4] == run and { was[2] or '', was[3] or '' } or { '', '' }
 end
 return found

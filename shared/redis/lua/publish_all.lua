@@ -4,7 +4,11 @@
 -- Returns {messages sent, nodes found deaf}.
 local epoch, seq, prev, expires, excluded, fragment = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[7]
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'top')
-if known[1] ~= epoch then redis.call('DEL', KEYS[2]) end
+-- Of two epochs a script cannot tell the newer one: whoever reads this next asks the database.
+if known[1] ~= epoch then
+  redis.call('DEL', KEYS[2])
+  redis.call('HDEL', KEYS[1], 'run')
+end
 if known[1] ~= epoch or not known[2] or tonumber(known[2]) < tonumber(seq) then
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'top', seq)
 end

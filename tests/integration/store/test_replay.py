@@ -2,11 +2,14 @@
 
 import orjson
 import pytest
+from sqlalchemy.orm import Session
 
 from shared.db import Database
-from shared.protocol.envelope import Counts, TailFrame
+from shared.protocol.envelope import Counts, Record, TailFrame
+from shared.store import apps
 from shared.store.receipts import apply_acks
-from shared.store.replay import NEWEST, Replay, read_frames, read_record
+from shared.store.replay import NEWEST, Replay, read_frames
+from shared.store.streams import read_records
 from shared.store.users import erase
 from tests.integration.store.support import (
     NOW,
@@ -165,14 +168,13 @@ def test_places_of_an_erased_user_become_a_position(db: Database) -> None:
 def test_a_record_makes_the_user_and_counts_what_went_to_everyone(db: Database) -> None:
     store_and_publish(db, to_everyone(), to_everyone("ana"), to_everyone())
 
-    record = db.run(lambda session: read_record(session, "main", "ana", now_ms=NOW))
-    fresh = db.run(lambda session: read_record(session, "main", "new", now_ms=NOW))
+    def read(session: Session) -> dict[str, Record]:
+        found = read_records(session, apps.require(session, "main"), ["ana", "new"], now_ms=NOW)
+        return {record.user: record for record in found}
 
-    assert record is not None
-    assert (record.user, record.top, record.rev, record.everyone, record.everyone_at) == (
-        "ana", 0, 0, Counts(2, 2, 2, 0), 3,
-    )  # fmt: skip
-    assert fresh is not None
-    assert fresh.everyone == Counts(3, 3, 3, 0)
+    records = db.run(read)
+
+    ana = records["ana"]
+    assert (ana.top, ana.rev, ana.everyone, ana.everyone_at) == (0, 0, Counts(2, 2, 2, 0), 3)
+    assert records["new"].everyone == Counts(3, 3, 3, 0)
     assert stream_of(db, "new").last_seq == 0
-    assert db.run(lambda session: read_record(session, "nowhere", "ana", now_ms=NOW)) is None

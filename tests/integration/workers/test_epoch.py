@@ -54,8 +54,8 @@ def test_records_tails_and_acks_go_presence_and_journal_stay(stage):
 
     [unknown] = stage.node.streams.connect("n1", [("main", "ana", Since())])
     assert (unknown.synced, unknown.epoch) == (False, None)
-    sync.run(deps, Sync(app="main", user="ana", node="n1"))
-    assert deps.streams.known("main", "ana") == (after["main"], 1)
+    sync.run(deps, Sync(app="main", users=["ana"], node="n1"))
+    assert deps.streams.tops("main", ["ana"]).users == [(after["main"], 1)]
 
 
 def test_it_may_be_repeated_and_says_in_one_line_what_did_not_answer(stage):

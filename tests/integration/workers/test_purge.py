@@ -33,7 +33,7 @@ def test_what_ended_before_the_retention_leaves_the_database_and_the_numbers_in_
     deps.acks.merge([Ack("main", "ana", 3, 0)])
     receipts.run(deps, None)
     stage.node.hold("ana")
-    sync.run(deps, Sync(app="main", user="ana", node="n1"))
+    sync.run(deps, Sync(app="main", users=["ana"], node="n1"))
     age(stage, ids[:2], expires_at=..., expired_at=...)
 
     assert purge.run(deps, Purge()) is Outcome.DONE

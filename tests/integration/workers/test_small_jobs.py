@@ -54,7 +54,7 @@ def mark_args(ids, **changes):
 
 def test_a_mark_is_answered_and_told_to_the_users_other_connections(stage, delivered):
     stage.node.hold("ana")
-    sync.run(stage.deps(), Sync(app="main", user="ana", node="n1"))
+    sync.run(stage.deps(), Sync(app="main", users=["ana"], node="n1"))
 
     assert mark.run(stage.deps(), mark_args(delivered[:2])) is Outcome.DONE
 
@@ -152,7 +152,7 @@ def test_a_replay_of_nothing_still_ends(stage):
 def test_sync_makes_a_user_known_to_nodes_and_says_so(stage, delivered):
     stage.node.hold("ana")
 
-    assert sync.run(stage.deps(), Sync(app="main", user="ana", node="n1")) is Outcome.DONE
+    assert sync.run(stage.deps(), Sync(app="main", users=["ana"], node="n1")) is Outcome.DONE
 
     eventually(lambda: stage.node.of(envelope.Synced))
     [connected] = stage.node.streams.connect("n1", [("main", "ana", Since())])
@@ -163,7 +163,7 @@ def test_sync_makes_a_user_known_to_nodes_and_says_so(stage, delivered):
 def test_sync_makes_a_user_that_nobody_wrote_to(stage):
     stage.node.hold("new")
 
-    sync.run(stage.deps(), Sync(app="main", user="new", node="n1"))
+    sync.run(stage.deps(), Sync(app="main", users=["new"], node="n1"))
 
     [connected] = stage.node.streams.connect("n1", [("main", "new", Since())])
     assert (connected.synced, connected.me_top) == (True, 0)
@@ -173,7 +173,7 @@ def test_sync_makes_a_user_that_nobody_wrote_to(stage):
 @pytest.mark.parametrize("stream", ["me", "all"])
 def test_a_database_older_than_redis_ends_the_epoch_once(stage, delivered, stream):
     stage.node.hold("ana")
-    deps, args = stage.deps(), Sync(app="main", user="ana", node="n1")
+    deps, args = stage.deps(), Sync(app="main", users=["ana"], node="n1")
     sync.run(deps, args)
     [before] = stage.rows(t.apps)
     stage.client.hset("stream:main:ana" if stream == "me" else "app:main", "top", 50)
@@ -183,7 +183,7 @@ def test_a_database_older_than_redis_ends_the_epoch_once(stage, delivered, strea
 
     [after] = stage.rows(t.apps)
     assert after.epoch != before.epoch
-    assert deps.streams.known("main", "ana") == (after.epoch, 3)
+    assert deps.streams.tops("main", ["ana"]).users == [(after.epoch, 3)]
     assert deps.streams.app_top("main") == (after.epoch, 1)
     assert deps.streams.tails("main", "ana", me=0, all=0).all_tail == []
     sync.run(deps, args)
@@ -192,7 +192,7 @@ def test_a_database_older_than_redis_ends_the_epoch_once(stage, delivered, strea
 
 def test_what_outlived_its_ttl_leaves_the_numbers_in_the_database_and_in_redis(stage, delivered):
     stage.node.hold("ana")
-    sync.run(stage.deps(), Sync(app="main", user="ana", node="n1"))
+    sync.run(stage.deps(), Sync(app="main", users=["ana"], node="n1"))
     past = {"expires_at": to_datetime(now_ms() - 5000)}
     gone = t.notifications.update().where(t.notifications.c.id == delivered[0]).values(past)
     stage.database.run(lambda session: session.execute(gone))

@@ -163,9 +163,15 @@ class Backend:
             if short not in self.mute:
                 getattr(self, f"_{short}")(**kwargs)
 
-    def _sync(self, *, app: str, user: str, node: str) -> None:
-        self._streams.put(app, self.epoch, self._all_top, self._record(user, everyone=True))
-        self._bus.to_node(node, envelope.encode_synced(app, user))
+    def put(self, app: str, users: list[str]) -> None:
+        """Records of these users, as this run of Redis is to believe them."""
+        records = [self._record(user, everyone=True) for user in users]
+        run = self._streams.tops(app, []).run
+        self._streams.put_many(app, self.epoch, self._all_top, records, run=run)
+
+    def _sync(self, *, app: str, users: list[str], node: str) -> None:
+        self.put(app, users)
+        self._bus.to_node(node, envelope.encode_synced(app, users))
 
     def _replay(
         self,

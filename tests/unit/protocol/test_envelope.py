@@ -36,7 +36,9 @@ def test_reply_state_synced_and_probe_come_back_as_they_were():
     assert envelope.decode(envelope.encode_state("main", "u 1", {"rev": 2}, "c1")) == envelope.State(
         "main", "u 1", "c1", {"rev": 2}
     )
-    assert envelope.decode(envelope.encode_synced("main", "u 1")) == envelope.Synced("main", "u 1")
+    assert envelope.decode(envelope.encode_synced("main", ["u 1", "ü"])) == envelope.Synced(
+        "main", ("u 1", "ü")
+    )
     assert envelope.decode(envelope.encode_probe(5)) == envelope.Probe(5)
 
 

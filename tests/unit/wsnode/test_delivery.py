@@ -217,11 +217,11 @@ def test_the_small_envelopes_find_their_way():
     node = Node(ana)
     node.deliver(
         envelope.encode_probe(7),
-        envelope.encode_synced("main", "ana"),
+        envelope.encode_synced("main", ["ana", "ben"]),
         envelope.encode_reply("n1.a", {"type": "reply", "ref": "r"}),
         envelope.encode_reply("n2.a", {"type": "reply", "ref": "r"}),
     )
-    assert node.told == [("probe", 7), ("synced", "main", "ana")]
+    assert node.told == [("probe", 7), ("synced", "main", ("ana", "ben"))]
     assert ana.calls == [("reply", "r")]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.protocol.jobs import Mark, Sync
+from shared.protocol.jobs import Mark, Receipts, Sync
 from wsnode import jobs as module
 from wsnode.jobs import Jobs
 
@@ -25,7 +25,9 @@ def test_over_its_number_a_wish_fails_at_once(monkeypatch, failures):
     monkeypatch.setattr(module, "WAITING_MAX", 3)
     jobs = Jobs(Queue())
     for number in range(5):
-        jobs.put(Sync(app="main", user=str(number), node="n"), lambda number=number: failures.append(number))
+        jobs.put(
+            Sync(app="main", users=[str(number)], node="n"), lambda number=number: failures.append(number)
+        )
     assert failures == [3, 4]
 
 
@@ -34,5 +36,6 @@ def test_over_its_weight_a_wish_fails_at_once(monkeypatch, failures):
     jobs = Jobs(Queue())
     for number in range(3):
         jobs.put(mark(500), lambda number=number: failures.append(number))
-    jobs.put(Sync(app="main", user="u", node="n"), lambda: failures.append("sync"))
-    assert failures == [2]
+    jobs.put(Receipts(), lambda: failures.append("receipts"))
+    jobs.put(Sync(app="main", users=["u"], node="n"), lambda: failures.append("sync"))
+    assert failures == [2, "sync"]

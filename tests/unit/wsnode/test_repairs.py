@@ -120,9 +120,10 @@ def test_a_replay_names_the_connection_and_a_sync_is_asked_once_for_a_user(repai
     repairs.ask(one, AskReplay(1, 2, 5, None), 0.0)
     repairs.ask(one, AskSync(3), 0.0)
     repairs.ask(two, AskSync(None), 1.0)
+    settle(lambda: len(redis.jobs) == 2)
     assert [job for job, _ in redis.jobs] == [
         Replay(app="main", user="ana", node="n1", connection="n1.ana", attempt=2, me=5, all=None),
-        Sync(app="main", user="ana", node="n1"),
+        Sync(app="main", users=["ana"], node="n1"),
     ]
 
 
@@ -130,11 +131,20 @@ def test_a_replay_names_the_connection_and_a_sync_is_asked_once_for_a_user(repai
 def test_a_sync_is_asked_again_when_the_first_is_over(repairs, redis, how):
     peer = Peer("ana")
     repairs.ask(peer, AskSync(None), 0.0)
+    settle(lambda: redis.jobs)
     if how == "answered":
-        repairs.synced("main", "ana")
+        repairs.synced("main", ["ana"])
     elif how == "not enqueued":
         redis.jobs[0][1]()
     else:
         repairs.sweep(9.1)
     repairs.ask(peer, AskSync(None), 9.2)
-    assert len(redis.jobs) == 2
+    settle(lambda: len(redis.jobs) == 2)
+
+
+def test_everybody_who_comes_at_once_is_synced_by_a_few_jobs(repairs, redis):
+    for number in range(250):
+        repairs.ask(Peer(f"u{number}"), AskSync(None), 0.0)
+    settle(lambda: len(redis.jobs) == 3)
+    named = [user for job, _ in redis.jobs for user in job.users]
+    assert named == [f"u{number}" for number in range(250)]

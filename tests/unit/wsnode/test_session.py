@@ -433,6 +433,11 @@ class TestCheck:
     def test_a_record_that_is_gone_is_asked_for(self):
         assert ready().check("e", None, 2) == [AskSync(None)]
 
+    def test_a_record_that_is_gone_is_asked_for_while_everyones_is_read(self):
+        sync, gap = ready().check("e", None, 3)
+        assert sync == AskSync(None)
+        assert isinstance(gap, WaitGap)
+
     def test_a_tail_of_another_epoch_ends_the_connection(self):
         one = ready()
         gap = only(one.frame("me", row(9), NOW), WaitGap)
