@@ -9,7 +9,18 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from bench import load_tools, machine
-from bench.cases import audience, connect, fanout, intake, latency, memory, resume, slow_client, worker
+from bench.cases import (
+    audience,
+    connect,
+    durability,
+    fanout,
+    intake,
+    latency,
+    memory,
+    resume,
+    slow_client,
+    worker,
+)
 from bench.context import Context
 from bench.report import Result, emit, note
 from bench.services import postgres_reachable, valkey
@@ -17,6 +28,7 @@ from bench.services import postgres_reachable, valkey
 CASES: dict[str, Callable[[Context], Iterator[Result]]] = {
     "latency": latency.run,
     "intake": intake.run,
+    "durability": durability.run,
     "worker": worker.run,
     "audience": audience.run,
     "fanout": fanout.run,

@@ -141,6 +141,7 @@ def postgres() -> Iterator[Database]:
 def empty_queues(server: Valkey) -> None:
     """Forget accepted work that nobody shall do: the journal, our queues, the peers' queues."""
     names = [keys.JOURNAL, keys.JOURNAL_DUE, keys.JOURNAL_BYTES, keys.JOURNAL_TRIES, keys.JOURNAL_FAILURES]
+    names += keys.JOURNAL_WAITING
     with server.client() as client:
         client.unlink(*names, *(str(queue) for queue in Queue), "celery", "unacked", "unacked_index")
         for peer in client.scan_iter("bull:*", count=1000):

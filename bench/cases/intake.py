@@ -89,7 +89,8 @@ def _sides(context: Context, exits: ExitStack, ours: Stack) -> list[Side]:
     return sides
 
 
-def _window(context: Context, side: Side, requests: Sequence[bytes], **bounds: float) -> Window:
+def window(context: Context, side: Side, requests: Sequence[bytes], **bounds: float) -> Window:
+    """Load one side for a while, and forget what it accepted. Raises BenchError if it refused anything."""
     cpu = machine.cpu_us(side.pids)
     seen = http_load(
         requests,
@@ -111,10 +112,10 @@ def _rounds(
     found: dict[str, list[Window]] = {side.name: [] for side in sides}
     for number in range(context.windows + 1):
         for side in sides:
-            window = _window(context, side, requests[side.name], **bounds)
-            note(f"  {side.name:24} {window.seen.per_second:8.0f} requests/s {window.cpu_us:6.0f} us each")
+            seen = window(context, side, requests[side.name], **bounds)
+            note(f"  {side.name:24} {seen.seen.per_second:8.0f} requests/s {seen.cpu_us:6.0f} us each")
             if number:
-                found[side.name].append(window)
+                found[side.name].append(seen)
     return found
 
 
