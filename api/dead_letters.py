@@ -2,7 +2,8 @@
 
 Rule U. A failed notification is a row in the database; where the row could not even hold what was sent, the content is
 in the journal's dead list. A retry writes the journal entry again under the same id, and nothing else: the worker that
-stores it replaces the failed row in its own transaction, so at no time is it in neither place.
+stores it replaces the failed row in its own transaction, so at no time is it in neither place. Of a big audience only
+some pages may have failed: then these are put back in one transaction, and whoever has it does not get it again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,10 +19,10 @@ from shared.domain import paging
 from shared.domain.notification import Status
 from shared.errors import Conflict, NotFound, Unavailable
 from shared.ids import is_uuid7
-from shared.protocol.jobs import Deliver, Queue
+from shared.protocol.jobs import Deliver, JobArgs, Page, Queue
 from shared.protocol.journal import Entry
 from shared.redis.journal import Bounds, Journal, Retried
-from shared.store import apps, dead_letters, notifications
+from shared.store import apps, dead_letters, notifications, page_failures
 from shared.store.dead_letters import DeadRow
 
 log = logs.get(__name__)
@@ -30,8 +31,10 @@ _CURSOR: Final = "dead-letters"
 _PAGE: Final = 50
 _AT_ONCE: Final = 100
 _FULL_RETRY: Final = 5
+_PAGE_JOBS: Final = 100
+"""Enqueued at once, some 100 ms; the reconciler finds the other pages within 5 s."""
 Document = dict[str, Any]
-Enqueue = Callable[[Deliver, Queue], None]
+Enqueue = Callable[[JobArgs, Queue], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +77,44 @@ class DeadLetters:
         """Send a failed one again. Raises NotFound, Conflict, Unavailable."""
         if not is_uuid7(id):
             raise NotFound
-        entry = self._dead(app, id)
-        if entry is not None:
+        if (buried := self._journal.buried(id)) is not None:
+            self._send(_own(_decoded(buried), app))
+        elif (raw := self._journal.raw([id])[0]) is not None:
+            if not _own(_decoded(("", raw)), app).retried:
+                raise Conflict("It has not failed: it waits for a worker.")
+        elif (entry := self._stored(app, id)) is not None:
             self._send(entry)
+        else:
+            self._put_back(app, id)
         return {"id": id, "status": "accepted"}
 
-    def _dead(self, app: str, id: str) -> Entry | None:
-        """The entry to send again; None if it is on its way already."""
-        buried = self._journal.buried(id)
-        if buried is not None:
-            return _own(_decoded(buried), app)
-        raw = self._journal.raw([id])[0]
-        if raw is not None:
-            if _own(_decoded(("", raw)), app).retried:
-                return None
-            raise Conflict("It has not failed: it waits for a worker.")
+    def _stored(self, app: str, id: str) -> Entry | None:
+        """The entry to send again; None if it failed in its pages, which may have been put back already."""
         with self._database.session() as session:
             found = apps.get(session, app)
             row = notifications.find(session, found.id, id) if found else None
             if row is None:
                 raise NotFound
+            if row.status == Status.SENDING and row.failed_at and page_failures.any_waiting(session, id):
+                return None
             if row.status != Status.FAILED:
                 raise Conflict("It has not failed.")
+            if page_failures.any_given_up(session, id):
+                return None
             if not row.event:
                 # Its content was in the dead list and has been taken out a moment ago.
                 raise Conflict("It is being sent again just now.")
             return dead_letters.entry_of(session, app, row)
+
+    def _put_back(self, app: str, id: str) -> None:
+        """Send the pages again that failed; nothing if they are on their way."""
+        now_ms = self._clock.now_ms()
+        pages = self._database.run(lambda session: page_failures.put_back(session, id, now_ms=now_ms))
+        if pages:
+            log.info("notification_retried", id=id, app=app, pages=len(pages))
+        for page in pages[:_PAGE_JOBS]:
+            if not self._enqueued(Page(id=id, number=page.number), Queue(page.priority)):
+                break
 
     def _send(self, entry: Entry) -> None:
         now_ms = self._clock.now_ms()
@@ -112,11 +127,17 @@ class DeadLetters:
         if verdict is Retried.WAITING:
             return
         log.info("notification_retried", id=entry.id, app=entry.app, request_id=entry.request_id)
+        self._enqueued(Deliver(ids=[entry.id]), Queue(entry.priority))
+
+    def _enqueued(self, job: JobArgs, queue: Queue) -> bool:
+        """Enqueue a job, or leave it to the reconciler."""
         try:
-            self._enqueue(Deliver(ids=[entry.id]), Queue(entry.priority))
+            self._enqueue(job, queue)
         except Unavailable as error:
             metrics.enqueue_failed_total.inc()
             log.warning("enqueue_failed", reason=str(error), notifications=1)
+            return False
+        return True
 
     def _buried(self, app: str, ids: list[str], limit: int) -> Iterator[_Buried]:
         """At most `limit` of this app's among `ids`, in their order; the dead list holds those of all apps."""

@@ -25,7 +25,7 @@ from shared.clock import Clock, SystemClock
 from shared.config import Settings
 from shared.db import Database
 from shared.errors import Unavailable
-from shared.protocol.jobs import Deliver, Queue
+from shared.protocol.jobs import JobArgs, Queue
 from shared.queue import JobQueue
 from shared.redis import client
 from shared.redis.bus import Bus
@@ -125,8 +125,8 @@ def _ready(check_redis: Callable[[], None], journal: Journal, bounds: Bounds) ->
     return check
 
 
-def _enqueue(queue: JobQueue) -> Callable[[Deliver, Queue], None]:
-    def enqueue(job: Deliver, to: Queue) -> None:
+def _enqueue(queue: JobQueue) -> Callable[[JobArgs, Queue], None]:
+    def enqueue(job: JobArgs, to: Queue) -> None:
         queue.enqueue(job, queue=to)
 
     return enqueue

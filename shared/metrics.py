@@ -38,7 +38,8 @@ journal_bytes = Gauge(
     "bellhop_journal_bytes", "Size of what is in the journal.", multiprocess_mode="mostrecent"
 )
 dead_letters_total = Counter(
-    "bellhop_dead_letters", "Notifications given up after all attempts, or found unreadable."
+    "bellhop_dead_letters",
+    "Notifications, and pages of big audiences, given up after all attempts or found unreadable.",
 )
 connections = Gauge("bellhop_connections", "Open sockets of this node.", multiprocess_mode="livesum")
 gap_repairs_total = Counter("bellhop_gap_repairs", "Gaps in a stream that a node filled.", ["source"])

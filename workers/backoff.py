@@ -1,13 +1,15 @@
-"""When a failed entry is tried again, and in how large a company.
+"""When a failed entry or page is tried again, and in how large a company an entry is.
 
 Pure, so that the whole life of a failing notification can be read off one table in a test. No Celery retry is used:
-the journal keeps the next due time, because a message with an eta lives in one worker's memory.
+the journal or the page's row keeps the next due time, because a message with an eta lives in one worker's memory. The
+reconciler, which looks each 5 s, brings back what is due.
 """
 
 from dataclasses import dataclass
 
 FIRST_S = 15.0
 LONGEST_S = 300.0
+SHORTEST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +21,22 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The attempts are used up: the entry becomes a failed notification."""
+    """The attempts are used up: the entry becomes a failed notification, the page a failed page."""
 
     attempts: int
 
 
 def next_attempt(attempt: int, *, attempts_max: int, jitter: float) -> Retry | GiveUp:
-    """Decide what follows failed attempt number `attempt` (1-based): 15, 30, 60 … 300 s, or the end.
+    """Decide what follows failed attempt number `attempt` (1-based): a wait of up to 15, 30, 60 … 300 s, or the end.
 
-    `jitter` is a number between 0 and 1. It only lengthens the wait, by up to a tenth, so that entries which failed
-    together do not come back together.
+    `jitter` is a number between 0 and 1, drawn evenly: it is the part of the wait that is waited, and never less than
+    a second. So what failed together comes back spread over the whole wait, not in one wave.
     """
     if attempt >= attempts_max:
         return GiveUp(attempt)
     # The exponent is bounded because attempts_max is a setting and 2.0 ** 2000 is not a number.
-    delay = min(FIRST_S * 2.0 ** min(attempt - 1, 16), LONGEST_S)
-    return Retry(delay * (1.0 + jitter / 10.0))
+    longest = min(FIRST_S * 2.0 ** min(attempt - 1, 16), LONGEST_S)
+    return Retry(max(longest * jitter, SHORTEST_S))
 
 
 def company(failures: int, *, group_members: int) -> int:

@@ -57,7 +57,9 @@ def describe(error: Exception) -> str:
     """A short text for the row and the log: the driver's first line, without statement and parameters."""
     told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     line = next(iter(str(told).splitlines()), "")
-    return f"{type(told).__name__}: {line}"[:TEXT_MAX]
+    # What is said of a value may hold the very character that no database stores.
+    clean = "".join(letter for letter in line if letter.isprintable())
+    return f"{type(told).__name__}: {clean}"[:TEXT_MAX]
 
 
 def _gave_way(error: Exception) -> bool:

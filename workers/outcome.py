@@ -10,7 +10,7 @@ class Outcome(StrEnum):
     NOTHING = "nothing"
     """There was nothing left to do: another copy of the job did it."""
     PARTLY = "partly"
-    """Some members failed; their attempts are counted and they come back."""
+    """Some members, or the page, failed; their attempts are counted and they come back."""
     AWAY = "away"
     """The database or Redis did not answer; nothing was written, the reconciler brings it back."""
     TIMEOUT = "timeout"

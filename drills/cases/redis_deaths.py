@@ -43,18 +43,20 @@ def redis(frame: Frame) -> Result:
 
 
 def everything(frame: Frame) -> Result:
-    """Kill every process and every client at once, then start them in any order."""
+    """Kill every process and every client at once, then start them in any order; the worker is frozen first."""
     users = frame.people(frame["users"])
     crowd = frame.watch(users)
     sender = frame.send(frame.mixed(users), rate=frame["rate"])
     for _ in range(frame["kills"]):
         frame.between(2.0, 4.0)
         with frame.harm("everything killed"):
-            crowd.kill()
             names = list(frame.system.pids())
-            frame.redis.kill()
-            for name, index in names:
-                frame.system.hold(name, index, patience=0)
+            with frame.frozen("worker"):
+                frame.pause(0.5)
+                crowd.kill()
+                frame.redis.kill()
+                for name, index in names:
+                    frame.system.hold(name, index, patience=0)
             frame.random.shuffle(names)
             half = len(names) // 2
             for name, index in names[:half]:

@@ -53,7 +53,7 @@ POINTS = (
     Point("receipts_after_done", "post", "receipts", "Acks.done", AFTER),
     Point("replay_before_first_part", "absence", "replay", _TO_NODE, BEFORE),
     Point("replay_after_last_part", "absence", "replay", _TO_NODE, AFTER),
-    Point("sync_before_put", "absence", "sync", "Streams.put", BEFORE),
+    Point("sync_before_put", "absence", "sync", "Streams.put_many", BEFORE),
     Point("sync_after_put_before_told", "absence", "sync", _TO_NODE, BEFORE),
     Point("reconcile_after_claim_of_entries", "forgotten", "reconcile", "Journal.due", AFTER),
     Point("reconcile_after_enqueue_of_entries", "forgotten", "reconcile", _ENQUEUE, AFTER),

@@ -184,7 +184,7 @@ class Settings(BaseSettings):
         1000, "Recipients written in one transaction.", "users", ge=1, le=10_000, group="Storing"
     )
     attempts_max: int = setting(
-        8, "So often an entry is tried before it is stored as failed.", "attempts", ge=1, le=1000
+        8, "So often an entry or a page is tried before it is given up as failed.", "attempts", ge=1, le=1000
     )
     retention: int = setting(
         2_592_000, "How long a notification is kept after its end, read or not; 0: for ever.", "seconds", ge=0

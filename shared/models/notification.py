@@ -67,7 +67,8 @@ class Notification(Base, table=True):
 
 class Page(Base, table=True):
     """Up to 1,000 receivers of one notification. `names` goes when the page is published: until then a second run
-    finds by it the rows of the first."""
+    finds by it the rows of the first. `attempts` counts how often the reconciler brought it, `failures` how often it
+    could not be stored; with `failed_at` it is given up and keeps its names, so that it can still be sent."""
 
     __tablename__ = "pages"
     __table_args__: ClassVar = (
@@ -85,3 +86,6 @@ class Page(Base, table=True):
     published_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     attempts: int = Field(default=0)
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    failures: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    error: str | None = Field(default=None, sa_type=JsonText)
+    failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

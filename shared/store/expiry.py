@@ -43,7 +43,8 @@ class Expired:
 def expire_due(session: Session, now_ms: int, limit: int = CHUNK) -> Expired:
     """Expire pending deliveries of at most `limit` users in at most `limit` notifications. Raises RunAgain.
 
-    Only what is wholly published is looked at, so no page can add deliveries to it afterwards.
+    Only what is published, or failed on some pages and published on the others, is looked at: no page can add
+    deliveries to it afterwards, unless a retry gives it a new end.
     """
     limit = min(limit, CHUNK)
     due = _lock_due(session, now_ms, limit)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared.domain.audience import recipients
 from shared.domain.notification import Status
 from shared.protocol.envelope import Body
-from shared.store import apps, broadcasts, framing, names, reading_back, rescues
+from shared.store import apps, broadcasts, framing, names, page_failures, reading_back, rescues
 from shared.store.allocation import Parcel, deliver
 from shared.store.apps import AppRow
 from shared.store.bulk import Bulk, bulk_for
@@ -114,6 +114,9 @@ def _again(session: Session, bulk: Bulk, known: Sequence[_Plan], now_ms: int) ->
     retried = [plan.member.id for plan in known if plan.member.retried]
     if not retried:
         return set()
+    for id in sorted(retried):
+        # An api of the version before sends these through the journal too.
+        page_failures.put_back(session, id, now_ms=now_ms)
     failures = rescues.take_failed(session, retried)
     rows = [plan.row(now_ms) for plan in known if plan.member.id in failures]
     new = bulk.insert_notifications(session, rows, stored_at=now_ms) if rows else set()

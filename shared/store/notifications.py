@@ -76,15 +76,15 @@ def counts(session: Session, row: NotificationRow) -> dict[str, int]:
     if row.everyone:
         return _counts_of_everyone(session, row)
     states = select(_D.state, func.count()).where(_D.notification_id == row.id).group_by(_D.state)
-    if row.status == Status.FAILED:
-        return {State.FAILED.value: row.recipients} if row.recipients else {}
     found: dict[str, int] = dict(session.execute(states).all())
-    if row.published_at is None:
-        # Receivers whose page is not stored yet have no row.
-        rest = row.recipients - sum(found.values())
-        found[State.PENDING] = found.get(State.PENDING, 0) + max(rest, 0)
-    elif State.PENDING in found:
+    rest = max(row.recipients - sum(found.values()), 0)
+    if row.published_at is not None and State.PENDING in found:
         found[SENT] = found.pop(State.PENDING)
+    # Receivers whose page is not stored have no row, and those of what failed whole have none either.
+    if row.status == Status.FAILED:
+        found[State.FAILED] = found.get(State.FAILED, 0) + rest
+    elif row.published_at is None:
+        found[State.PENDING] = found.get(State.PENDING, 0) + rest
     return {str(state): count for state, count in sorted(found.items()) if count}
 
 

@@ -61,8 +61,8 @@ def store_page(
 ) -> AppFrames | None:
     """Store one page, or read back what was stored of it; the frames to publish.
 
-    None: the page is unknown, published already, or of a failed notification. Frames without items: it expired before
-    it was stored, or its users were erased; mark it as published all the same. Raises RunAgain.
+    None: the page is unknown, published already, given up, or of a failed notification. Frames without items: it
+    expired before it was stored, or its users were erased; mark it as published all the same. Raises RunAgain.
     """
     page = _lock(session, notification_id, number, now_ms)
     if page is None:
@@ -76,34 +76,60 @@ def store_page(
 
 
 def mark_page_published(session: Session, notification_id: str, number: int, now_ms: int) -> bool:
-    """Mark a page as published; with the last one the notification too. Whether it was the last.
+    """Mark a page as published; with the last one the notification ends too. Whether it was the last.
 
     Give it a transaction of its own: on PostgreSQL this one does not wait for the disk.
     """
     bulk_for(session).do_not_wait_for_disk(session)
-    n, p, now = t.notifications.c, t.pages.c, to_datetime(now_ms)
-    # First the notification: of two last pages that finish at once, one must see the other.
-    session.execute(select(n.id).where(n.id == notification_id).with_for_update(key_share=True))
+    p, now = t.pages.c, to_datetime(now_ms)
+    lock_notification(session, notification_id)
     page = (p.notification_id == notification_id) & (p.number == number) & p.published_at.is_(None)
     session.execute(update(t.pages).where(page).values(published_at=now, names=None))
-    waiting = select(func.count()).where(p.notification_id == notification_id, p.published_at.is_(None))
-    if session.scalar(waiting):
+    return conclude(session, notification_id, now_ms)
+
+
+def lock_notification(session: Session, notification_id: str) -> None:
+    """Lock it before a page of it ends: of two last pages that end at once, one must see the other."""
+    n = t.notifications.c
+    session.execute(select(n.id).where(n.id == notification_id).with_for_update(key_share=True))
+
+
+def conclude(session: Session, notification_id: str, now_ms: int) -> bool:
+    """End a locked notification if each of its pages has ended; whether that is so.
+
+    It is sent, or failed if one of its pages is. With `published_at` a failed one went to part of its audience.
+    """
+    n, p, now = t.notifications.c, t.pages.c, to_datetime(now_ms)
+    mine, of_it = n.id == notification_id, p.notification_id == notification_id
+    if session.scalar(select(func.count()).where(of_it, p.published_at.is_(None), p.failed_at.is_(None))):
         return False
-    mine = (n.id == notification_id) & n.published_at.is_(None)
-    session.execute(update(t.notifications).where(mine).values(published_at=now))
-    sending = (n.id == notification_id) & (n.status == Status.SENDING)
-    session.execute(update(t.notifications).where(sending).values(status=Status.SENT))
+    told = select(p.number, p.error, p.failures).where(of_it, p.failed_at.is_not(None)).order_by(p.number)
+    failed = session.execute(told).all()
+    if not failed or session.scalar(select(func.count()).where(of_it, p.published_at.is_not(None))):
+        unmarked = mine & n.published_at.is_(None)
+        session.execute(update(t.notifications).where(unmarked).values(published_at=now))
+    values: dict[str, object] = {"status": Status.SENT}
+    if failed:
+        others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        values = {
+            "status": Status.FAILED,
+            "failed_at": now,
+            "error": f"page {failed[0].number}: {failed[0].error}{others}",
+            "attempts": max(page.failures for page in failed),
+        }
+    session.execute(update(t.notifications).where(mine & (n.status == Status.SENDING)).values(values))
     return True
 
 
 def stale_pages(session: Session, *, older_than_ms: int, limit: int) -> list[PageRef]:
-    """Pages not published that nobody has touched since `older_than_ms`, the oldest first."""
+    """Pages neither published nor given up that nobody has touched since `older_than_ms`, the oldest first."""
     n, p = t.notifications.c, t.pages.c
     touched = func.coalesce(p.next_attempt_at, p.created_at)
     rows = session.execute(
         select(p.notification_id, p.number, n.priority)
         .join(t.notifications, n.id == p.notification_id)
-        .where(p.published_at.is_(None), n.status != Status.FAILED, touched < to_datetime(older_than_ms))
+        .where(p.published_at.is_(None), p.failed_at.is_(None), touched < to_datetime(older_than_ms))
+        .where(n.status != Status.FAILED)
         .order_by(p.created_at, p.notification_id, p.number)
         .limit(limit)
     )
@@ -112,10 +138,10 @@ def stale_pages(session: Session, *, older_than_ms: int, limit: int) -> list[Pag
 
 def _lock(session: Session, notification_id: str, number: int, now_ms: int) -> _Page | None:
     n, p = t.notifications.c, t.pages.c
-    wanted = select(p.names, p.stored_at, p.published_at)
+    wanted = select(p.names, p.stored_at, p.published_at, p.failed_at)
     wanted = wanted.where(p.notification_id == notification_id, p.number == number)
     row = session.execute(wanted.with_for_update()).first()
-    if row is None or row.published_at is not None:
+    if row is None or row.published_at is not None or row.failed_at is not None:
         return None
     found = session.execute(reading_back.BODY_COLUMNS.where(n.id == notification_id)).one()
     if found.status == Status.FAILED:

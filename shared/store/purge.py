@@ -62,11 +62,16 @@ def anything_due(session: Session, before_ms: int) -> bool:
 
 
 def _due(before_ms: int) -> tuple[Select[str], Select[str]]:
-    """What is over, and what failed; each by its own index."""
+    """What is over, and what failed whole; each by its own index. What failed in part ends with its ttl."""
     before = to_datetime(before_ms)
     over = select(_N.id).where(_N.expired_at < before).order_by(_N.expired_at, _N.id)
     # Every app: the index of what failed begins with it.
-    failed = and_(_N.app_id.in_(select(t.apps.c.id)), _N.failed_at < before, _N.status == Status.FAILED)
+    failed = and_(
+        _N.app_id.in_(select(t.apps.c.id)),
+        _N.failed_at < before,
+        _N.status == Status.FAILED,
+        _N.published_at.is_(None),
+    )
     return over, select(_N.id).where(failed).order_by(_N.failed_at, _N.id)
 
 

@@ -11,7 +11,7 @@ from shared.clock import to_datetime
 from shared.domain.audience import recipients
 from shared.domain.notification import Status
 from shared.models import tables as t
-from shared.store import apps
+from shared.store import apps, page_failures
 from shared.store.bulk import bulk_for
 from shared.store.pages import insert_pages
 from shared.store.rows import Member, NewNotification, chunks
@@ -84,13 +84,16 @@ def store_failed(
 
 
 def take_failed(session: Session, ids: Sequence[str]) -> dict[str, Failure]:
-    """Take the rows of failed ones away, so that they can be stored anew in this transaction; what had gone wrong."""
+    """Take the rows of failed ones away, so that they can be stored anew in this transaction; what had gone wrong.
+
+    One that failed in its pages stays: a part of its audience has it.
+    """
     n, p = t.notifications.c, t.pages.c
     taken: dict[str, Failure] = {}
     for part in chunks(sorted(set(ids))):
         rows = session.execute(
             select(n.id, n.failed_at, n.error)
-            .where(n.id.in_(part), n.status == Status.FAILED)
+            .where(n.id.in_(part), n.status == Status.FAILED, ~page_failures.in_pages())
             .order_by(n.id)
             .with_for_update()
         ).all()

@@ -19,6 +19,7 @@ from launcher.environment import ROOT
 from launcher.system import Ports, System
 from tests.e2e.device import Device, wait_until
 from tests.e2e.http import Http
+from tests.fixtures.absent import absent
 
 Restore = Callable[[], None]
 
@@ -57,13 +58,44 @@ def dump_postgresql(url: str, dump: Path) -> Restore:
     return restore
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def dump_mariadb(url: str, dump: Path) -> Restore:
+    """The same with MariaDB's own tools."""
+    where = make_url(url)
+    login = [f"--host={where.host}", f"--port={where.port or 3306}", f"--user={where.username}"]
+    if where.password:
+        login.append(f"--password={where.password}")
+    copied = ["mariadb-dump", *login, "--single-transaction", f"--result-file={dump}", str(where.database)]
+    subprocess.run(copied, check=True, timeout=60)
+
+    def restore() -> None:
+        with dump.open("rb") as statements:
+            back = ["mariadb", *login, str(where.database)]
+            subprocess.run(back, stdin=statements, check=True, timeout=60)
+
+    return restore
+
+
+TOOL = {"sqlite": "python3", "postgresql": "pg_dump", "mariadb": "mariadb-dump"}
+
+
+def back_up(dialect: str, env: dict[str, str], folder: Path, to: Path) -> Restore:
+    """A backup of the database of a running system; returns how to put it back."""
+    match dialect:
+        case "sqlite":
+            return copy_sqlite(folder, to / "copy.db")
+        case "postgresql":
+            return dump_postgresql(env["DATABASE_URL"], to / "copy.dump")
+        case _:
+            return dump_mariadb(env["DATABASE_URL"], to / "copy.sql")
+
+
+@pytest.mark.parametrize("dialect", list(TOOL))
 @pytest.mark.timeout(240)
 def test_after_a_restore_nothing_is_shown_twice_and_new_ones_flow(dialect, make_database, tmp_path):
     env = {"BELLHOP_LOG_FORMAT": "json"}
-    if dialect == "postgresql":
-        if shutil.which("pg_dump") is None:
-            pytest.skip("no pg_dump on this machine")
+    if shutil.which(TOOL[dialect]) is None:
+        absent(f"no {TOOL[dialect]} on this machine")
+    if dialect != "sqlite":
         env["DATABASE_URL"] = make_database(dialect)
     folder, ports = tmp_path / "bellhop", Ports.free()
     with System(folder, ports=ports, env=env) as before:
@@ -71,10 +103,7 @@ def test_after_a_restore_nothing_is_shown_twice_and_new_ones_flow(dialect, make_
         with Device(before, "ana") as ana:
             early = [http.notify("ana") for _ in range(3)]
             ana.sees(*early)
-            if dialect == "sqlite":
-                restore = copy_sqlite(folder, tmp_path / "copy.db")
-            else:
-                restore = dump_postgresql(env["DATABASE_URL"], tmp_path / "copy.dump")
+            restore = back_up(dialect, env, folder, tmp_path)
             # These are newer than the backup; the numbers that they took will be given again.
             later = [http.notify("ana") for _ in range(4)]
             everyone = http.tell_everyone(ttl=3600)

@@ -13,12 +13,12 @@ from shared.protocol.jobs import Deliver
 from shared.protocol.journal import Entry
 from shared.store.groups import store_group
 from shared.store.rows import StoredGroup
-from workers.database import answers
+from workers.blame import whose_fault
 from workers.deps import Deps
 from workers.entries import take_entries
-from workers.failures import describe, judge, timed_out
+from workers.failures import describe, timed_out
 from workers.giving_up import count_failure
-from workers.isolation import Fault, Isolated, by_weight, isolate
+from workers.isolation import Isolated, by_weight, isolate
 from workers.outcome import Outcome
 from workers.settling import settle
 
@@ -41,7 +41,7 @@ def run(deps: Deps, args: Deliver) -> Outcome:
     # A bigger audience is only written down as pages here; their names are stored by jobs of their own.
     weights = [len(entry.users) if len(entry.users) <= page_size else 1 for entry in entries]
     groups = by_weight(entries, weights, limit=NAMES_MAX)
-    found = isolate(groups, lambda group: _store(deps, group), lambda error: _judge(deps, error))
+    found = isolate(groups, lambda group: _store(deps, group), lambda error: whose_fault(deps, error))
     for stored in found.stored:
         settle(deps, stored, rescue=args.rescue)
     for entry, error in found.failed:
@@ -70,13 +70,6 @@ def _store(deps: Deps, entries: Sequence[Entry]) -> StoredGroup:
     if first:
         metrics.accept_to_stored_seconds.observe((deps.clock.now_ms() - min(first)) / 1000)
     return stored
-
-
-def _judge(deps: Deps, error: Exception) -> Fault:
-    fault = judge(error, database_answers=True)
-    if fault is Fault.UNSURE and not answers(deps.database):
-        return Fault.STOP
-    return fault
 
 
 def _outcome(found: Isolated[Entry, StoredGroup]) -> Outcome:

@@ -73,8 +73,7 @@ for at = 7 + ARGV[6] * 3, #ARGV, 3 do
     local was = redis.call('HMGET', key, 'top', 'rev', 'bytes', 'acked', 'all_acked', 'epoch')
     local tail, list, size, bytes = 'tail:me:' .. app .. ':' .. user, parsed(ARGV[at + 2]), 0, 0
     local changed = was[6] and was[6] ~= epoch
-    -- Of two epochs a script cannot tell the newer one: whoever reads the record next asks the database.
-    if changed then redis.call('HDEL', key, 'run') end
+    if changed then redis.call('HDEL', key, 'run') end -- as in stream_put.lua
     if was[6] ~= epoch then redis.call('DEL', tail) else size = redis.call('ZCARD', tail) end
     if size > 0 then bytes = tonumber(was[3] or '0') end
     bytes = append(tail, size, bytes, size == 0 and 0 or tonumber(was[1] or '') or math.huge, list)

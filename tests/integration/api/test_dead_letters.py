@@ -1,17 +1,26 @@
 """What failed is listed for its sender, and goes through again when the sender asks."""
 
+import base64
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from api.dead_letters import DeadLetters
 from shared.clock import SystemClock
 from shared.protocol.journal import Entry
+from shared.queue import QueueUnavailable
 from shared.redis import client
-from shared.redis.journal import Journal
+from shared.redis.journal import Bounds, Journal
+from shared.store import page_failures
+from shared.store.groups import store_group
+from shared.store.pages import mark_page_published, store_page
+from shared.store.publishing import unpublished
 from shared.store.rescues import store_failed
 from tests.integration.api.support import Api, store_all
 
 GOOD = {"to": {"users": ["ana", "bob"]}, "event": "order.paid", "data": {"n": 1}, "priority": "critical"}
+BIG = {**GOOD, "to": {"users": [f"big-{number}" for number in range(6)]}}
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +59,101 @@ def fail(api: Api, redis, *ids: str, blank: bool = False) -> None:
             journal.bury(id, "broken")
         else:
             journal.done([id])
+
+
+def send_page(api: Api, id: str, number: int) -> list[str] | None:
+    """What a worker does with a page; whom it went to."""
+    now = SystemClock().now_ms()
+    frames = api.database.run(lambda session: store_page(session, id, number, now_ms=now, push_after_s=30))
+    if frames is None:
+        return None
+    api.database.run(lambda session: mark_page_published(session, id, number, now))
+    return sorted(item.user for item in frames.items)
+
+
+def fail_a_page(api: Api, redis, id: str) -> None:
+    """What a worker does with three pages of two, the second of which cannot be stored; the last is left."""
+    journal, now = Journal(redis), SystemClock().now_ms()
+    entry = Entry.decode(journal.raw([id])[0])
+    api.database.run(lambda session: store_group(session, [entry], now_ms=now, push_after_s=30, page_size=2))
+    journal.done([id])
+    send_page(api, id, 0)
+
+    def give_up(session) -> None:
+        assert page_failures.count(session, id, 1, error="DataError: bad value") == 1
+        page_failures.give_up(session, id, 1, now_ms=now)
+
+    api.database.run(give_up)
+    for queue in ("critical", "normal", "bulk"):
+        redis.delete(queue)
+
+
+def page_jobs(redis, queue: str = "critical") -> list[tuple[str, int]]:
+    """(id, number) of the page jobs that wait."""
+    jobs = [json.loads(raw) for raw in redis.lrange(queue, 0, -1)]
+    found = [json.loads(base64.b64decode(job["body"]))[1] for job in jobs]
+    return [(args["id"], args["number"]) for args in found]
+
+
+def test_one_that_failed_in_part_is_listed_and_a_retry_sends_only_what_is_missing(api, redis):
+    id = str(api.post("/v1/notifications", BIG).json["id"])
+    path = f"/v1/notifications/{id}"
+    fail_a_page(api, redis, id)
+    assert api.call("GET", path).json["status"] == "sending"
+    assert api.post(f"{path}/retry", None).status == 409
+    assert send_page(api, id, 2) == ["big-4", "big-5"]
+
+    [letter] = listed(api)
+    assert (letter["id"], letter["reason"]) == (id, "page 1: DataError: bad value")
+    assert (letter["recipients"], letter["attempts"], letter["event"]) == (6, 1, "order.paid")
+    found = api.call("GET", path).json
+    assert (found["status"], found["counts"]) == ("failed", {"failed": 2, "sent": 4})
+    assert [hop["reason"] for hop in found["timeline"] if hop["hop"] == "failed"] == [letter["reason"]]
+
+    for _ in range(2):  # the second time it is on its way already
+        answer = api.post(f"{path}/retry", None)
+        assert (answer.status, answer.json) == (202, {"id": id, "status": "accepted"})
+    assert page_jobs(redis) == [(id, 1)]
+    assert Journal(redis).depth()[0] == 0
+    assert api.call("GET", path).json["status"] == "sending"
+    assert listed(api) == []
+
+    assert [send_page(api, id, number) for number in range(3)] == [None, ["big-2", "big-3"], None]
+    after = api.call("GET", path).json
+    assert (after["status"], after["counts"]) == ("sent", {"sent": 6})
+    assert len(api.call("GET", f"{path}/deliveries").json["items"]) == 6
+    assert api.post(f"{path}/retry", None).code == "conflict"
+
+
+def test_another_apps_failed_pages_do_not_exist(api, redis):
+    id = str(api.post("/v1/notifications", BIG).json["id"])
+    fail_a_page(api, redis, id)
+    send_page(api, id, 2)
+    shop = api.key_of("shop")
+
+    assert listed(api, auth=shop) == []
+    assert api.post(f"/v1/notifications/{id}/retry", None, auth=shop).status == 404
+    assert [letter["id"] for letter in listed(api)] == [id]
+
+
+def test_pages_whose_jobs_the_broker_did_not_take_are_left_to_the_reconciler(api, redis):
+    id = str(api.post("/v1/notifications", BIG).json["id"])
+    fail_a_page(api, redis, id)
+    send_page(api, id, 2)
+
+    def broken(*_: object) -> None:
+        raise QueueUnavailable
+
+    clock, bounds = SystemClock(), Bounds(entries=100, bytes=1 << 20)
+    letters = DeadLetters(api.database, Journal(redis), broken, clock=clock, bounds=bounds)
+
+    assert letters.retry("main", id) == {"id": id, "status": "accepted"}
+
+    with api.database.session() as session:
+        # What the reconciler looks for: nobody has touched it for 15 s.
+        found = unpublished(session, older_than_ms=clock.now_ms() - 15_000 + 1, limit=100)
+    assert (id, 1) in {(page.notification_id, page.number) for page in found.pages}
+    assert send_page(api, id, 1) == ["big-2", "big-3"]
 
 
 @pytest.mark.parametrize("blank", [False, True], ids=["row", "dead list"])

@@ -26,6 +26,17 @@ def _mariadb(statement: str) -> tuple[list[str], set[str]]:
     return columns, set(lines) - set(columns)
 
 
+def _sqlite(statement: str) -> tuple[list[str], set[str]]:
+    """Columns in their order; constraints, which have none: a column that was added later stands after them."""
+    head, _, body = " ".join(statement.split()).partition("(")
+    if not head.startswith("CREATE TABLE"):
+        return [" ".join(statement.split())], set()
+    # Parts are parted by commas, but for those within parentheses.
+    parts = [part.strip() for part in re.split(r",(?![^(]*\))", body.removesuffix(")"))]
+    constraints = {part for part in parts if part.startswith("CONSTRAINT")}
+    return [head, *(part for part in parts if part not in constraints)], constraints
+
+
 def read_schema(connection: Connection) -> dict[str, Any]:
     """All tables, columns, indexes and constraints but Alembic's own."""
     match connection.dialect.name:
@@ -33,7 +44,7 @@ def read_schema(connection: Connection) -> dict[str, Any]:
             rows = connection.execute(
                 text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
             )
-            found = {name: " ".join(sql.split()) for name, sql in rows}
+            found = {name: _sqlite(sql) for name, sql in rows}
         case "mysql":
             tables = list(connection.execute(text("SHOW TABLES")).scalars())
             found = {

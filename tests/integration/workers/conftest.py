@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
-from tests.fixtures.databases import MakeDatabase
+from tests.fixtures.databases import POSTGRESQL, MakeDatabase
 from tests.integration.migrating import migrate
 from tests.integration.store.support import empty
 from tests.integration.workers.support import Stage
@@ -48,3 +50,21 @@ def make_stage(tmp_path: Path) -> Iterator[MakeStage]:
 def stage(make_stage: MakeStage, redis_url: str, postgresql: str) -> Stage:
     """On PostgreSQL, with the session's Redis."""
     return make_stage(redis_url, postgresql)
+
+
+@pytest.fixture
+def outage(postgresql: str) -> Iterator[Callable[..., None]]:
+    """Call it with True to make the database refuse everybody, with False to let them in again."""
+    name = make_url(postgresql).database
+    address = POSTGRESQL.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as admin:
+
+        def switch(*, away: bool) -> None:
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {str(not away).lower()}'.encode())
+            if away:
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+                )
+
+        yield switch
+        switch(away=False)

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from shared.models import tables as t
-from shared.protocol.jobs import Deliver
+from shared.protocol.jobs import Deliver, Reconcile
 from shared.redis.journal import Retried
 from tests.integration.workers.support import BOUNDS, entry, eventually, now_ms
-from workers.jobs import deliver
+from workers.jobs import deliver, reconcile
 from workers.outcome import Outcome
 
 
@@ -63,3 +65,34 @@ def test_a_retry_whose_job_was_lost_is_brought_back_like_any_entry(stage):
     from_journal = stage.journal.due(now_ms=now_ms(), limit=1)
 
     assert [id for id, _ in from_journal] == [one.id]
+
+
+class Still:
+    """A clock that stands, and a chance that is known."""
+
+    def __init__(self, now: int, chance: float) -> None:
+        self.now, self.chance = now, chance
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now / 1000
+
+    def random(self) -> float:
+        return self.chance
+
+
+@pytest.mark.parametrize(("chance", "wait_ms"), [(0.0, 1000), (0.5, 7500), (1.0, 15_000)])
+def test_what_failed_is_brought_back_when_its_drawn_wait_is_over(stage, chance, wait_ms):
+    time = Still(now_ms(), chance)
+    deps = replace(stage.deps(), clock=time, chance=time)
+    poison = entry("ana", data_json='"\x00"')
+    stage.accept(poison)
+    assert deliver.run(deps, Deliver(ids=[poison.id])) is Outcome.PARTLY
+
+    time.now += wait_ms - 1
+    assert reconcile.run(deps, Reconcile()) is Outcome.NOTHING
+    time.now += 1
+    assert reconcile.run(deps, Reconcile()) is Outcome.DONE
+    assert stage.client.llen("normal") == 1

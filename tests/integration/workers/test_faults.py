@@ -4,16 +4,13 @@ import os
 import signal
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from shared.clock import to_datetime
 from shared.models import tables as t
 from shared.protocol.jobs import Deliver, Reconcile
 from shared.redis.acks import Ack
-from tests.fixtures.databases import POSTGRESQL
 from tests.integration.workers.support import entry, eventually, now_ms
 from workers.jobs import deliver, reconcile
 from workers.outcome import Outcome
@@ -202,24 +199,6 @@ def test_redis_may_go_away_under_a_running_job(make_stage, own_redis, postgresql
     stage.queue.enqueue(Reconcile())
     eventually(lambda: stage.published(ids), seconds=30)
     assert worker.process.poll() is None
-
-
-@pytest.fixture
-def outage(postgresql):
-    """Call it with True to make the database refuse everybody, with False to let them in again."""
-    name = make_url(postgresql).database
-    address = POSTGRESQL.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(address, autocommit=True) as admin:
-
-        def switch(*, away: bool) -> None:
-            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {str(not away).lower()}'.encode())
-            if away:
-                admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-                )
-
-        yield switch
-        switch(away=False)
 
 
 def test_while_the_database_is_away_nothing_is_lost_and_nothing_is_blamed(stage, outage):

@@ -93,3 +93,7 @@ def test_a_description_is_one_short_line_without_statement_and_values():
 
     assert describe(error) == "DriverError: invalid input"
     assert len(describe(ValueError("x" * 9999))) == TEXT_MAX
+
+
+def test_a_description_can_always_be_stored():
+    assert describe(ValueError("no \x00 and no \ud800, says Ana")) == "ValueError: no  and no , says Ana"
