@@ -6,9 +6,11 @@ stores it replaces the failed row in its own transaction, so at no time is it in
 some pages may have failed: then these are put back in one transaction, and whoever has it does not get it again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from sqlalchemy.orm import Session
 
 from api import instants
 from api.validation import invalid
@@ -24,6 +26,7 @@ from shared.protocol.journal import Entry
 from shared.redis.journal import Bounds, Journal, Retried
 from shared.store import apps, dead_letters, notifications, page_failures
 from shared.store.dead_letters import DeadRow
+from shared.store.rows import PageRef
 
 log = logs.get(__name__)
 
@@ -31,6 +34,8 @@ _CURSOR: Final = "dead-letters"
 _PAGE: Final = 50
 _AT_ONCE: Final = 100
 _FULL_RETRY: Final = 5
+_ENDING_RETRY: Final = 60
+"""Seconds in which the job `expire` has run, which beat ticks."""
 _PAGE_JOBS: Final = 100
 """Enqueued at once, some 100 ms; the reconciler finds the other pages within 5 s."""
 Document = dict[str, Any]
@@ -107,9 +112,15 @@ class DeadLetters:
             return dead_letters.entry_of(session, app, row)
 
     def _put_back(self, app: str, id: str) -> None:
-        """Send the pages again that failed; nothing if they are on their way."""
+        """Send the pages again that failed; nothing if they are on their way. Raises Unavailable."""
         now_ms = self._clock.now_ms()
-        pages = self._database.run(lambda session: page_failures.put_back(session, id, now_ms=now_ms))
+
+        def put_back(session: Session) -> Sequence[PageRef]:
+            if page_failures.ending(session, id, now_ms=now_ms):
+                raise Unavailable("Its ttl ends just now: try again.", retry_after=_ENDING_RETRY)
+            return page_failures.put_back(session, id, now_ms=now_ms)
+
+        pages = self._database.run(put_back)
         if pages:
             log.info("notification_retried", id=id, app=app, pages=len(pages))
         for page in pages[:_PAGE_JOBS]:

@@ -76,7 +76,7 @@ class Repairs:
             case say.AskSync(step):
                 if step is not None:
                     self._answers.add((peer, step), now)
-                self._syncs.ask(peer.app, peer.user, now)
+                self._syncs.ask(peer.app, peer.user, now, waits=step is not None)
 
     def synced(self, app: str, users: Iterable[str]) -> None:
         """A `sync` job has answered."""

@@ -1,10 +1,9 @@
 """Numbers of the stream of everyone: one row and one number, whatever the number of users."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, String, cast, literal, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from shared.models import tables as t
@@ -49,21 +48,15 @@ def excluded_names(session: Session, excluded: str | None) -> tuple[str, ...]:
 
 
 def addressed_to(user_id: int) -> ColumnElement[bool]:
-    """Whether a notification to everyone does not exclude this user."""
-    return t.notifications.c.excluded.is_(None) | ~excludes(literal(str(user_id)))
-
-
-def excludes(user_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether a notification to everyone that excludes somebody excludes this user. The column is a JSON list
-    without spaces."""
-    column, user = t.notifications.c.excluded, cast(user_id, String(20))
-    start, end, comma, rest = literal("["), literal("]"), literal(","), literal("%")
-    return (
-        (column == start + user + end)
-        | column.like(start + user + comma + rest)
-        | column.like(rest + comma + user + comma + rest)
-        | column.like(rest + comma + user + end)
+    """Whether a notification to everyone does not exclude this user. The column is a JSON list without spaces."""
+    column = t.notifications.c.excluded
+    listed = (
+        (column == f"[{user_id}]")
+        | column.like(f"[{user_id},%")
+        | column.like(f"%,{user_id},%")
+        | column.like(f"%,{user_id}]")
     )
+    return column.is_(None) | ~listed
 
 
 def _ordered(exclude: Collection[str], users: Mapping[str, int]) -> tuple[str, ...]:

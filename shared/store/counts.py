@@ -4,10 +4,12 @@ What went to everyone has a row per user only once the user marked it, so it is 
 go to everyone and are still alive.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+import orjson
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
@@ -15,7 +17,7 @@ from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.envelope import Counts
 from shared.store.apps import AppRow
-from shared.store.broadcasts import addressed_to, excludes
+from shared.store.broadcasts import addressed_to
 from shared.store.rows import chunks
 
 _N, _D = t.notifications.c, t.deliveries.c
@@ -43,11 +45,8 @@ def of_everyone(
     alive = visible_to_all(app.id, None, to_datetime(now_ms)) & (_N.all_seq <= app.all_seq)
     total, excluding = session.execute(select(func.count(), func.count(_N.excluded)).where(alive)).one()
     known = sorted(id for id in set(user_ids) if id is not None) if total else []
-    left_out: dict[int, int] = {}
-    marked: dict[int, tuple[int, int, int]] = {}
-    for part in chunks(known):
-        left_out |= _left_out(session, alive, part) if excluding else {}
-        marked |= _marked(session, alive, part)
+    left_out = _left_out(session, alive, known) if excluding and known else {}
+    marked = _marked(session, alive, known)
     found: dict[int | None, Counts] = {}
     for id in user_ids:
         own = total - left_out.get(id or 0, 0)
@@ -56,35 +55,42 @@ def of_everyone(
     return found
 
 
-def _left_out(session: Session, alive: ColumnElement[bool], user_ids: Collection[int]) -> dict[int, int]:
-    """How many exclude each of these users."""
-    s = t.streams.c
-    rows = session.execute(
-        select(s.user_id, func.count().label("number"))
-        .join(t.notifications, alive & _N.excluded.is_not(None) & excludes(s.user_id))
-        .where(s.user_id.in_(user_ids))
-        .group_by(s.user_id)
-    )
-    return {row.user_id: row.number for row in rows}
+def _left_out(session: Session, alive: ColumnElement[bool], user_ids: Collection[int]) -> Counter[int]:
+    """How many exclude each of these users. Read as they are: to look for each user in each list took SQL 2 s for 100
+    users and 100 lists of 1,000."""
+    wanted, found = frozenset(user_ids), Counter[int]()
+    for excluded in session.scalars(select(_N.excluded).where(alive, _N.excluded.is_not(None))):
+        found.update(wanted.intersection(orjson.loads(excluded or "[]")))
+    return found
 
 
 def _marked(
-    session: Session, alive: ColumnElement[bool], user_ids: Collection[int]
+    session: Session, alive: ColumnElement[bool], user_ids: Sequence[int]
 ) -> dict[int, tuple[int, int, int]]:
-    """How many each of these users has seen or archived, read or archived, archived."""
-    archived = _D.archived_at.is_not(None)
-    rows = session.execute(
-        select(
-            _D.user_id,
-            func.count(case((archived | _D.seen_at.is_not(None), 1))),
-            func.count(case((archived | _D.read_at.is_not(None), 1))),
-            func.count(case((archived, 1))),
-        )
-        .join(t.notifications, _N.id == _D.notification_id)
-        .where(alive, _D.user_id.in_(user_ids))
-        .group_by(_D.user_id)
-    )
-    return {user_id: (seen, read, gone) for user_id, seen, read, gone in rows}
+    """How many each of these users has seen or archived, read or archived, archived.
+
+    From the users' marks to the notifications, never the other way: one that is alive may have a mark of each of a
+    million users.
+    """
+    columns = (_D.user_id, _D.notification_id, _D.seen_at, _D.read_at, _D.archived_at)
+    rows = [
+        row
+        for part in chunks(user_ids)
+        # What a user marked of what went to everyone has no place in the user's own stream.
+        for row in session.execute(select(*columns).where(_D.user_id.in_(part), _D.seq.is_(None)))
+    ]
+    living: set[str] = set()
+    for part in chunks(sorted({row.notification_id for row in rows})):
+        living.update(session.scalars(select(_N.id).where(_N.id.in_(part), alive)))
+    found: dict[int, tuple[int, int, int]] = {}
+    for row in rows:
+        if row.notification_id in living:
+            gone = row.archived_at is not None
+            seen, read, archived = found.get(row.user_id, (0, 0, 0))
+            seen += gone or row.seen_at is not None
+            read += gone or row.read_at is not None
+            found[row.user_id] = (seen, read, archived + gone)
+    return found
 
 
 def added(one: Counts, other: Counts) -> Counts:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
@@ -12,7 +13,7 @@ from shared.domain.notification import Status, shown
 from shared.ids import is_uuid7
 from shared.models import tables as t
 
-_N, _D, _S, _U = t.notifications.c, t.deliveries.c, t.streams.c, t.users.c
+_N, _D, _P, _S, _U = t.notifications.c, t.deliveries.c, t.pages.c, t.streams.c, t.users.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,16 @@ def counts(session: Session, row: NotificationRow) -> dict[str, int]:
         found[SENT] = found.pop(State.PENDING)
     # Receivers whose page is not stored have no row, and those of what failed whole have none either.
     if row.status == Status.FAILED:
-        found[State.FAILED] = found.get(State.FAILED, 0) + rest
+        found[State.FAILED] = found.get(State.FAILED, 0) + (_given_up(session, row.id) or rest)
     elif row.published_at is None:
         found[State.PENDING] = found.get(State.PENDING, 0) + rest
     return {str(state): count for state, count in sorted(found.items()) if count}
+
+
+def _given_up(session: Session, id: str) -> int:
+    """How many are on given-up pages: fewer than have no row, where somebody who got it was erased since."""
+    kept = select(_P.names).where(_P.notification_id == id, _P.failed_at.is_not(None), _P.names.is_not(None))
+    return sum(len(orjson.loads(names or "[]")) for names in session.scalars(kept))
 
 
 def status_of(row: NotificationRow, counted: dict[str, int]) -> Status:

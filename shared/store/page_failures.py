@@ -5,11 +5,12 @@ it by then; so it is never taken away and stored anew as one that failed whole, 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from shared.clock import to_datetime
+from shared.clock import to_datetime, to_ms
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.store.pages import conclude, lock_notification
@@ -67,16 +68,20 @@ def in_pages() -> ColumnElement[bool]:
 
 
 def put_back(session: Session, notification_id: str, *, now_ms: int) -> Sequence[PageRef]:
-    """Let the given-up pages of a failed notification be tried anew, due at once, for its whole ttl; which they are.
+    """Let the given-up pages of a failed notification be tried anew, due at once; which they are.
 
-    None of them if it has not failed (a second call changes nothing), or failed whole before its pages were tried.
+    None of them if it has not failed (a second call changes nothing), failed whole before its pages were tried, or is
+    `ending`. It keeps its end while that lies ahead, because the frames that others were sent carry it; a whole ttl
+    begins where the end has passed or nobody has got it.
     """
     failed = (_N.id == notification_id) & (_N.status == Status.FAILED)
-    row = session.execute(select(_N.priority, _N.ttl).where(failed).with_for_update()).first()
+    columns = (_N.priority, _N.ttl, _N.expires_at, _N.expired_at, _N.published_at)
+    row = session.execute(select(*columns).where(failed).with_for_update()).first()
     mine = (_P.notification_id == notification_id) & _P.failed_at.is_not(None)
     numbers = session.scalars(select(_P.number).where(mine).order_by(_P.number)).all() if row else []
-    if row is None or not numbers:
+    if row is None or not numbers or _ending(row, now_ms):
         return []
+    ahead = row.published_at is not None and row.expired_at is None
     anew = {"failures": 0, "error": None, "failed_at": None, "attempts": 0}
     at_once = to_datetime(now_ms - FIRST_WAIT_MS)
     session.execute(update(t.pages).where(mine).values({**anew, "next_attempt_at": at_once}))
@@ -86,10 +91,23 @@ def put_back(session: Session, notification_id: str, *, now_ms: int) -> Sequence
         "attempts": 0,
         "published_at": None,
         "expired_at": None,
-        "expires_at": to_datetime(now_ms + row.ttl * 1000),
+        "expires_at": row.expires_at if ahead else to_datetime(now_ms + row.ttl * 1000),
     }
     session.execute(update(t.notifications).where(_N.id == notification_id).values(again))
     return [PageRef(notification_id, number, row.priority) for number in numbers]
+
+
+def ending(session: Session, notification_id: str, *, now_ms: int) -> bool:
+    """Whether a notification that some have got is over, and its deliveries are being expired just now: they must not
+    come to life again."""
+    columns = (_N.expires_at, _N.expired_at, _N.published_at)
+    row = session.execute(select(*columns).where(_N.id == notification_id)).first()
+    return row is not None and _ending(row, now_ms)
+
+
+def _ending(row: Row[*tuple[Any, ...]], now_ms: int) -> bool:
+    over = to_ms(row.expires_at) <= now_ms
+    return row.published_at is not None and row.expired_at is None and over
 
 
 def _page(notification_id: str, number: int) -> ColumnElement[bool]:

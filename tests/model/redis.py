@@ -132,11 +132,12 @@ class Redis:
         if not same:
             self.tail_me[record.user].clear()
         _say_run(found, run, same)
-        if record.everyone is not None:
+        newer = same and found.get("rev", -1) > record.rev
+        if record.everyone is not None and not (newer and found.get("b_at", -1) >= record.everyone_at):
             e = record.everyone
             numbers = (record.everyone_at, e.total, e.unseen, e.unread, e.archived)
             found.update(zip(_EVERYONE, numbers, strict=True))
-        if same and found.get("rev", -1) > record.rev:
+        if newer:
             return False
         self._write(found, epoch, record, keep_acks=same)
         return True

@@ -4,12 +4,14 @@ Here too a database is found out that was restored from a backup: a stream in Re
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from shared import logs, metrics
 from shared.protocol.envelope import Record, encode_synced
 from shared.protocol.jobs import Sync
+from shared.redis.client import RedisUnavailable
 from shared.redis.streams import Tops
 from shared.store import apps
 from shared.store.apps import AppRow
@@ -22,7 +24,24 @@ log = logs.get(__name__)
 
 
 def run(deps: Deps, args: Sync) -> Outcome:
-    """Read the records, put them, tell the node."""
+    """Read the records, put them, tell the node.
+
+    A record in Redis that no script can read costs its own user the sync, and none of those who share the job.
+    """
+    try:
+        return _sync(deps, args)
+    except RedisUnavailable:
+        # Raises it again if it is Redis itself that cannot be used.
+        deps.streams.check()
+        if len(args.users) == 1:
+            log.exception("stream_unreadable", app=args.app, user=args.users[0])
+            return Outcome.FAILED
+    half = len(args.users) // 2
+    parts = [replace(args, users=args.users[:half]), replace(args, users=args.users[half:])]
+    return Outcome.PARTLY if {run(deps, part) for part in parts} != {Outcome.DONE} else Outcome.DONE
+
+
+def _sync(deps: Deps, args: Sync) -> Outcome:
     # Redis before the database: what is published was committed before, so a top read now cannot honestly be above
     # what the database says a moment later, and a run of Redis that began before the reading has lost nothing since.
     tops = deps.streams.tops(args.app, args.users)
@@ -40,7 +59,9 @@ def run(deps: Deps, args: Sync) -> Outcome:
     for user, redis_top, top in _pairs(args, tops, app, records):
         if epoch == app.epoch and redis_top > top:
             epoch = new_epoch(deps, app, user=user, redis_top=redis_top, database_top=top)
-    deps.streams.put_many(args.app, epoch, app.all_seq, records, run=tops.run)
+    # What was read before the epoch ended may lack what was stored since: it names no run, and is asked for again.
+    run = tops.run if epoch == app.epoch else ""
+    deps.streams.put_many(args.app, epoch, app.all_seq, records, run=run)
     deps.bus.to_node(args.node, encode_synced(args.app, args.users))
     return Outcome.DONE
 

@@ -2,7 +2,8 @@
 -- ARGV: node, life s, then stream keys. Returns per key {epoch, top}; empty strings where there is no record, or one
 -- that an earlier run of Redis made: it may be older than what the database holds.
 local node, found = ARGV[1], {}
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local function word(section, name) return string.match(redis.call('INFO', section), name .. ':(%x+)') end
+local run = word('server', 'run_id') .. ':' .. word('replication', 'master_replid')
 for i = 3, #ARGV do
   local was = redis.call('HMGET', ARGV[i], 'nodes', 'epoch', 'top', 'run')
   local nodes = was[1] or ''

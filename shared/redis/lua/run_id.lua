@@ -1,2 +1,4 @@
--- Which run of Redis this is: it changes with every start and every failover, and no disk keeps it.
-return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+-- Which run of Redis this is: another one after each start (run_id) and each failover, also back to a server that has
+-- not been started anew (master_replid); no disk keeps it. Written out again in positions.lua and tops.lua.
+local function word(section, name) return string.match(redis.call('INFO', section), name .. ':(%x+)') end
+return word('server', 'run_id') .. ':' .. word('replication', 'master_replid')

@@ -18,17 +18,18 @@ local function say_run(key, same_epoch)
   elseif not same_epoch then redis.call('HDEL', key, 'run') end
 end
 say_run(KEYS[2], app[1] == epoch)
-local was = redis.call('HMGET', KEYS[1], 'nodes', 'epoch', 'rev', 'acked', 'all_acked')
+local was = redis.call('HMGET', KEYS[1], 'nodes', 'epoch', 'rev', 'acked', 'all_acked', 'b_at')
 if not was[1] then return 0 end
 local same, acked, all_acked = was[2] == epoch, ARGV[5], ARGV[6]
 if not same then redis.call('DEL', KEYS[3]) end
 -- A newer record of the same epoch that is in the way was published later than the database was read: as good.
 say_run(KEYS[1], same)
-if ARGV[12] then
+local newer = same and was[3] and tonumber(was[3]) > tonumber(ARGV[3])
+if ARGV[12] and not (newer and was[6] and tonumber(was[6]) >= tonumber(ARGV[12])) then
   redis.call('HSET', KEYS[1], 'b_at', ARGV[12], 'b_total', ARGV[13], 'b_unseen', ARGV[14], 'b_unread', ARGV[15],
     'b_archived', ARGV[16])
 end
-if same and was[3] and tonumber(was[3]) > tonumber(ARGV[3]) then return 0 end
+if newer then return 0 end
 if same then
   acked = string.format('%d', math.max(acked, was[4] or 0))
   all_acked = string.format('%d', math.max(all_acked, was[5] or 0))

@@ -5,6 +5,7 @@ import pytest
 from shared.protocol.envelope import AppFrames, Body, Broadcast, Counts, Item, Record
 from shared.redis.acks import Ack, Acks
 from shared.redis.bus import Bus
+from shared.redis.client import connect
 from shared.redis.leases import Leases
 from shared.redis.publish import Publisher, TailBounds
 from shared.redis.streams import Since, Streams
@@ -105,6 +106,19 @@ def test_what_an_earlier_run_of_redis_knew_is_asked_for_again(client, of):
 
     assert not found.synced
     assert (None, None) in (looked[0][0], looked[1])
+
+
+def test_another_reign_of_the_same_server_is_another_run(own_redis):
+    """A failover away and back: the process is the same, and what the other server was told meanwhile is not here."""
+    client = connect(own_redis.url)
+    before = Streams(client).tops("main", []).run
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    client.execute_command("REPLICAOF", "NO", "ONE")
+    reign = Streams(client).tops("main", []).run
+    own_redis.kill()
+    own_redis.start()
+    assert len({before, reign, Streams(client).tops("main", []).run}) == 3
+    client.close()
 
 
 def test_a_job_that_read_the_database_before_redis_started_again_is_not_believed(client):

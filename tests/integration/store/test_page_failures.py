@@ -359,9 +359,32 @@ def test_put_back_after_its_end_lives_for_its_whole_ttl_again(db: Database) -> N
     assert counts(db, one) == {"expired": 25}
 
 
+def test_put_back_before_its_end_keeps_the_end_that_others_were_told(db: Database) -> None:
+    one = partly_failed(db, expires_at=NOW + 1000)
+
+    put_back(db, one, NOW + 900)
+
+    assert row_of(db, one).expires_at == to_datetime(NOW + 1000)
+    assert deliver(db, one, 1, NOW + 950) == list(NAMES[10:20])
+
+
+def test_nothing_is_put_back_while_its_deliveries_are_being_expired(db: Database) -> None:
+    one = partly_failed(db, expires_at=NOW + 1000)
+    ending = NOW + 1000 + ACK_GRACE_MS // 2
+
+    assert db.run(lambda session: page_failures.ending(session, one.id, now_ms=ending))
+    assert put_back(db, one, ending) == []
+
+    db.run(lambda session: expire_due(session, NOW + 1000 + ACK_GRACE_MS))
+    assert not db.run(lambda session: page_failures.ending(session, one.id, now_ms=ending))
+    assert put_back(db, one, NOW + 1001 + ACK_GRACE_MS) == [1]
+
+
 def test_an_erased_user_does_not_disturb_it(db: Database) -> None:
     one = partly_failed(db)
+    before = counts(db, one)["failed"]
     db.run(lambda session: erase(session, 1, "user-03", now_ms=NOW))
+    assert counts(db, one)["failed"] == before
 
     put_back(db, one)
 

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from shared.db import Database
 from shared.protocol.envelope import Counts, Record, TailFrame
+from shared.services.inbox import mark
 from shared.store import apps
 from shared.store.receipts import apply_acks
 from shared.store.replay import NEWEST, Replay, read_frames
@@ -178,3 +179,32 @@ def test_a_record_makes_the_user_and_counts_what_went_to_everyone(db: Database) 
     assert (ana.top, ana.rev, ana.everyone, ana.everyone_at) == (0, 0, Counts(2, 2, 2, 0), 3)
     assert records["new"].everyone == Counts(3, 3, 3, 0)
     assert stream_of(db, "new").last_seq == 0
+
+
+def test_many_users_are_counted_as_each_by_itself(db: Database) -> None:
+    sent = [to_everyone("ana", "cy"), to_everyone(), to_everyone("ben"), to_everyone()]
+    store_and_publish(db, *sent)
+    ids = [one.id for one in sent]
+    for user, action, which in [
+        ("ana", "read", ids[1:3]),
+        ("ben", "archive", ids[:2]),
+        ("cy", "seen", [ids[3]]),
+    ]:
+        db.run(
+            lambda session, user=user, action=action, which=which: mark(
+                session, "main", user, action, which, NOW
+            )
+        )
+
+    def counted(*users: str) -> dict[str, Counts | None]:
+        def read(session: Session) -> list[Record]:
+            return read_records(session, apps.require(session, "main"), users, now_ms=NOW)
+
+        return {record.user: record.everyone for record in db.run(read)}
+
+    together = counted("ana", "ben", "cy", "dan")
+
+    assert together == counted("ana") | counted("ben") | counted("cy") | counted("dan")
+    assert together == {
+        "ana": Counts(3, 1, 1, 0), "ben": Counts(3, 1, 1, 2), "cy": Counts(3, 2, 3, 0), "dan": Counts(4, 4, 4, 0)
+    }  # fmt: skip

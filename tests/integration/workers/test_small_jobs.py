@@ -170,6 +170,20 @@ def test_sync_makes_a_user_that_nobody_wrote_to(stage):
     assert [row.name for row in stage.rows(t.users)] == ["new"]
 
 
+def test_a_record_that_cannot_be_read_costs_nobody_else_the_sync(stage):
+    users = [f"u{number}" for number in range(9)]
+    stage.node.hold(*users)
+    stage.client.delete("stream:main:u4")
+    stage.client.set("stream:main:u4", "no hash")
+
+    assert sync.run(stage.deps(), Sync(app="main", users=users, node="n1")) is Outcome.PARTLY
+
+    told = {user for one in stage.node.of(envelope.Synced) for user in one.users}
+    assert told == set(users) - {"u4"}
+    others = [("main", user, Since()) for user in users if user != "u4"]
+    assert all(one.synced for one in stage.node.streams.connect("n1", others))
+
+
 @pytest.mark.parametrize("stream", ["me", "all"])
 def test_a_database_older_than_redis_ends_the_epoch_once(stage, delivered, stream):
     stage.node.hold("ana")

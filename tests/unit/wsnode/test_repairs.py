@@ -144,7 +144,28 @@ def test_a_sync_is_asked_again_when_the_first_is_over(repairs, redis, how):
 
 def test_everybody_who_comes_at_once_is_synced_by_a_few_jobs(repairs, redis):
     for number in range(250):
-        repairs.ask(Peer(f"u{number}"), AskSync(None), 0.0)
+        repairs.ask(Peer(f"u{number}"), AskSync(number), 0.0)
     settle(lambda: len(redis.jobs) == 3)
     named = [user for job, _ in redis.jobs for user in job.users]
     assert named == [f"u{number}" for number in range(250)]
+
+
+@pytest.mark.parametrize("ends", ["answered", "not enqueued", "too long ago"])
+def test_those_who_follow_already_are_synced_one_job_at_a_time_behind_those_who_wait(repairs, redis, ends):
+    for number in range(250):
+        repairs.ask(Peer(f"u{number}"), AskSync(None), 0.0)
+    settle(lambda: redis.jobs)
+    repairs.ask(Peer("u249"), AskSync(1), 0.0)
+    repairs.ask(Peer("new"), AskSync(2), 0.0)
+    settle(lambda: len(redis.jobs) == 2)
+    assert redis.jobs[1][0].users == ["u249", "new"]
+
+    if ends == "answered":
+        repairs.synced("main", redis.jobs[0][0].users)
+    elif ends == "not enqueued":
+        redis.jobs[0][1]()
+    else:
+        repairs.sweep(9.1)
+    settle(lambda: len(redis.jobs) == 3)
+
+    assert redis.jobs[2][0].users == [f"u{number}" for number in range(100, 200)]
