@@ -1,7 +1,8 @@
-"""A notification to 100,000 named, known users of whom 5 % are online: seconds and memory of one worker.
+"""A notification to 100,000 known users of whom 5 % are online: seconds and memory of one worker.
 
-The HTTP interface takes fewer names in a request than that, so the entry is put into the journal by the api's own
-adapter, as a topic of that size will resolve. Measured from letting the worker go to the last page's `published_at`.
+Once as names, once as the subscribers of one topic. The HTTP interface takes fewer names in a request than that, so the
+entry is put into the journal by the api's own adapter. Measured from letting the worker go to the last page's
+`published_at`.
 """
 
 import os
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -34,6 +36,14 @@ WITH new AS (
 INSERT INTO streams (user_id, last_seq, acked, all_acked, rev, total, unseen, unread, archived, erased)
 SELECT id, 0, 0, 0, 0, 0, 0, 0, 0, false FROM new
 """
+_TOPICS = ("bench/audience/few", "bench/audience/all")
+"""Followed by 1,000, and by everybody."""
+_SUBSCRIPTIONS_SQL = """
+INSERT INTO subscriptions (app_id, pattern, user_id, created_at)
+SELECT app_id, '{topic}', id, now() FROM users WHERE name IN (SELECT 'u' || i FROM generate_series(0, {count} - 1) i)
+"""
+Audience = dict[str, tuple[str, ...]]
+"""The fields of an entry that say whom it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +56,55 @@ class Run:
 
 
 def run(context: Context) -> Iterator[Result]:
-    """One result."""
+    """Two results: the same users by their names, and by a topic."""
     count = 20_000 if context.quick else 100_000
-    users = [f"u{i}" for i in range(count)]
+    users = tuple(f"u{i}" for i in range(count))
     online = users[::_ONLINE_EVERY]
     with stack(context, nodes=1, under_test=("worker",)) as ours:
         ours.rest("node", "worker_bulk", "beat", "flower")
         database = required(ours.database)
         database.execute(_USERS_SQL.format(count=count))
+        for topic, subscribers in zip(_TOPICS, (_SMALL, count), strict=True):
+            database.execute(_SUBSCRIPTIONS_SQL.format(topic=topic, count=subscribers))
         database.execute("ANALYZE")
+        parameters = {"users": count, "online": len(online), "windows": 3, "database": "postgresql"}
         with PlayedNode(ours, online):
-            _deliver(ours, database, users[:_SMALL])
-            small = max(_deliver(ours, database, users[:_SMALL]).peak_mib for _ in range(3))
-            runs = [_deliver(ours, database, users) for _ in range(3)]
+            named: tuple[Audience, Audience] = {"users": users[:_SMALL]}, {"users": users}
+            yield _measured("audience", parameters, ours, database, named)
+            few, all = _TOPICS
+            yield _measured(
+                "audience_topic", parameters, ours, database, ({"topics": (few,)}, {"topics": (all,)})
+            )
+
+
+def _measured(
+    bench: str,
+    parameters: dict[str, Any],
+    ours: Stack,
+    database: Database,
+    audiences: tuple[Audience, Audience],
+) -> Result:
+    """Three deliveries to the big one of two audiences, and what they take more than those to the small one."""
+    few, all = audiences
+    _deliver(ours, database, few)
+    small = max(_deliver(ours, database, few).peak_mib for _ in range(3))
+    runs = [_deliver(ours, database, all) for _ in range(3)]
     for one in runs:
-        note(f"  audience {count}: {one} (1,000 users: {small:.0f} MiB)")
+        note(f"  {bench} {parameters['users']}: {one} (1,000 users: {small:.0f} MiB)")
     figures = {
         "worker_seconds": median([one.seconds for one in runs]),
         "worker_cpu_seconds": median([one.cpu_seconds for one in runs]),
         "extra_memory_mib": max(one.peak_mib for one in runs) - small,
     }
-    parameters = {"users": count, "online": len(online), "windows": 3, "database": "postgresql"}
-    yield Result("audience", parameters, figures, {"peak_mib_1000_users": small})
+    return Result(bench, parameters, figures, {"peak_mib_1000_users": small})
 
 
-def _deliver(ours: Stack, database: Database, users: list[str]) -> Run:
+def _deliver(ours: Stack, database: Database, audience: Audience) -> Run:
     """Accept one notification and wait until it is published."""
     pids = ours.pids("worker")
     pool = ours.system.children("worker")[-1]
     id = uuid7(time.time_ns() // 1_000_000, os.urandom(10))
-    entry = _entry(id, users)
+    entry = _entry(id, audience)
     with ours.frozen("worker"):
         bounds = Bounds(entries=1_000_000, bytes=1 << 30)
         submission = Submission([entry], [entry.encode()])
@@ -99,7 +128,7 @@ def _peak_mib(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
-def _entry(id: str, users: list[str]) -> Entry:
+def _entry(id: str, audience: Audience) -> Entry:
     now = time.time_ns() // 1_000_000
     return Entry(
         id=id,
@@ -109,7 +138,8 @@ def _entry(id: str, users: list[str]) -> Entry:
         request_id=id,
         sender="key:bench",
         priority="normal",
-        users=tuple(users),
+        users=audience.get("users", ()),
+        topics=audience.get("topics", ()),
         everyone=False,
         exclude=(),
         event="bench.audience",

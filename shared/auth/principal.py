@@ -14,6 +14,8 @@ SCOPES: Final[dict[str, str]] = {
     "notifications:read": "Follow notifications and their deliveries.",
     "users:write": "Create, change and erase users.",
     "users:read": "Read users.",
+    "topics:write": "Subscribe users to topics, and unsubscribe them.",
+    "topics:read": "List topics and their subscribers.",
     "keys:write": "Create and revoke API keys; a key gives away only scopes that it holds itself.",
     "keys:read": "List API keys.",
     "inbox:read": "Read one's own inbox; every user's token has it, an API key never.",

@@ -12,7 +12,19 @@ def recipients(users: Iterable[str], exclude: Iterable[str]) -> list[str]:
     return [user for user in dict.fromkeys(users) if user not in out]
 
 
-def pages(names: Sequence[str], size: int) -> Iterator[tuple[int, Sequence[str]]]:
-    """`names` in numbered pages of `size`, from 0."""
-    for number, start in enumerate(range(0, len(names), size)):
-        yield number, names[start : start + size]
+def pages(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """`names` in pages of `size`."""
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
+
+
+def repaged(parts: Iterable[Sequence[str]], size: int) -> Iterator[Sequence[str]]:
+    """The names in `parts`, however long each of them is, in pages of `size`."""
+    page: list[str] = []
+    for part in parts:
+        page.extend(part)
+        while len(page) >= size:
+            yield page[:size]
+            page = page[size:]
+    if page:
+        yield page

@@ -20,7 +20,8 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 
 
 class Notification(Base, table=True):
-    """One accepted notification; immutable but for its state and times."""
+    """One accepted notification; immutable but for its state and times. `audience` is what of it is not names, as
+    shared.store.audiences writes it; NULL if it is all names, or everyone."""
 
     __tablename__ = "notifications"
     __table_args__: ClassVar = (
@@ -63,6 +64,7 @@ class Notification(Base, table=True):
     cancel_key: str | None = Field(default=None, max_length=128)
     thread_key: str | None = Field(default=None, max_length=128)
     tags: str = Field(default="[]", sa_type=JsonText)
+    audience: str | None = Field(default=None, sa_type=JsonText)
 
 
 class Page(Base, table=True):

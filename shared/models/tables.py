@@ -10,9 +10,10 @@ from shared.models.app import App
 from shared.models.base import metadata
 from shared.models.delivery import Delivery
 from shared.models.notification import Notification, Page
+from shared.models.subscription import Subscription
 from shared.models.user import Stream, User
 
-MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey)
+MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey, Subscription)
 """Every model; Alembic compares them with the database."""
 
 apps: Table = metadata.tables["apps"]
@@ -22,3 +23,4 @@ notifications: Table = metadata.tables["notifications"]
 pages: Table = metadata.tables["pages"]
 deliveries: Table = metadata.tables["deliveries"]
 api_keys: Table = metadata.tables["api_keys"]
+subscriptions: Table = metadata.tables["subscriptions"]

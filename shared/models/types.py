@@ -7,7 +7,7 @@ shows up as a bug on one of them only.
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CHAR, BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
+from sqlalchemy import CHAR, BigInteger, DateTime, Dialect, Integer, String, Text, TypeDecorator
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine
 
@@ -16,6 +16,10 @@ BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 JsonText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 """JSON as the text that orjson wrote, so that it can be spliced into a frame unread; MariaDB's TEXT ends at 64 KiB."""
+
+TopicText = String(255).with_variant(String(255, collation="C"), "postgresql")
+"""A topic or a pattern. Compared by bytes, as the other databases do by themselves: what lies below a topic is then one
+range of an index."""
 
 TABLE_OPTIONS = {
     "mysql_engine": "InnoDB",

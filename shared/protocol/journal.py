@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 VERSION = 1
+TOPICS_VERSION = 2
+"""Of an entry with topics: a worker that knows none would send it to too few, so it must leave it alone."""
 
 
 class UnknownEntryVersion(ValueError):
@@ -21,6 +23,7 @@ class Entry:
     """Nobody changes one. `data_json` and `tags_json` are JSON text; times are epoch milliseconds, `ttl` seconds.
 
     `retried`: it had failed, and its sender asked for it again; only such an entry takes the place of a failed row.
+    `topics` and `exclude_topics` are topics as they were sent; who is subscribed to them counts when it is stored.
     """
 
     id: str
@@ -41,6 +44,8 @@ class Entry:
     thread_key: str | None = None
     tags_json: str = "[]"
     retried: bool = False
+    topics: tuple[str, ...] = ()
+    exclude_topics: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """The entry as the journal keeps it: a line of JSON, then `data_json` as it is.
@@ -75,6 +80,9 @@ class Entry:
             doc["tags"] = self.tags_json
         if self.retried:
             doc["retried"] = True
+        if self.topics or self.exclude_topics:
+            doc["v"] = TOPICS_VERSION
+            doc |= {"topics": self.topics, "exclude_topics": self.exclude_topics}
         return orjson.dumps(doc) + b"\n" + self.data_json.encode()
 
     @classmethod
@@ -85,12 +93,13 @@ class Entry:
         """
         line, _, data = raw.partition(b"\n")
         doc = orjson.loads(line)
-        if doc["v"] != VERSION:
-            raise UnknownEntryVersion(f"journal entry version {doc['v']!r}")
+        version = doc["v"]
+        if version not in (VERSION, TOPICS_VERSION):
+            raise UnknownEntryVersion(f"journal entry version {version!r}")
         if not data:
             raise ValueError("no data")
         get = doc.get
-        return cls(
+        entry = cls(
             id=doc["id"],
             app=doc["app"],
             accepted_at=doc["accepted_at"],
@@ -110,3 +119,7 @@ class Entry:
             tags_json=get("tags", "[]"),
             retried=get("retried", False),
         )
+        if version == TOPICS_VERSION:
+            entry.topics = tuple(doc["topics"])
+            entry.exclude_topics = tuple(doc["exclude_topics"])
+        return entry

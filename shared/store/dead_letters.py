@@ -11,6 +11,7 @@ from shared.clock import to_ms
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.journal import Entry
+from shared.store import audiences
 from shared.store.notifications import NotificationRow
 
 _N, _P = t.notifications.c, t.pages.c
@@ -47,9 +48,10 @@ def page(session: Session, app_id: int, *, before: str | None = None, limit: int
 
 
 def entry_of(session: Session, app: str, row: NotificationRow) -> Entry:
-    """The journal entry that a failed row was made of; its audience stands in its pages."""
+    """The journal entry that a failed row was made of; the names of its audience stand in its pages."""
     pages = select(_P.names).where(_P.notification_id == row.id, _P.names.is_not(None)).order_by(_P.number)
     names = tuple(name for part in session.scalars(pages) for name in orjson.loads(part))
+    rest = audiences.read(row.audience)
     return Entry(
         id=row.id,
         app=app,
@@ -61,7 +63,7 @@ def entry_of(session: Session, app: str, row: NotificationRow) -> Entry:
         # Of one to everyone the pages hold whom it excludes.
         users=() if row.everyone else names,
         everyone=row.everyone,
-        exclude=names if row.everyone else (),
+        exclude=names if row.everyone else rest.exclude,
         event=row.event,
         data_json=row.data,
         ttl=row.ttl,
@@ -69,4 +71,6 @@ def entry_of(session: Session, app: str, row: NotificationRow) -> Entry:
         cancel_key=row.cancel_key,
         thread_key=row.thread_key,
         tags_json=row.tags,
+        topics=rest.topics,
+        exclude_topics=rest.exclude_topics,
     )

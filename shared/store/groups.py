@@ -6,17 +6,22 @@ left as it is: a second run of the same group changes nothing and makes the same
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from shared.domain.audience import recipients
+from shared.clock import to_datetime
+from shared.domain.audience import pages, recipients, repaged
 from shared.domain.notification import Status
+from shared.models import tables as t
 from shared.protocol.envelope import Body
-from shared.store import apps, broadcasts, framing, names, page_failures, reading_back, rescues
+from shared.store import apps, audiences, broadcasts, framing, names, page_failures, reading_back, rescues
 from shared.store.allocation import Parcel, deliver
 from shared.store.apps import AppRow
+from shared.store.audiences import Audience
 from shared.store.bulk import Bulk, bulk_for
 from shared.store.framing import FrameSet
 from shared.store.pages import insert_pages
@@ -25,17 +30,25 @@ from shared.store.rows import Member, NewNotification, PageRef, StoredGroup
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A member with what was decided about it. `nobody`: no frame will ever be made of it."""
+    """A member with what was decided about it. `nobody`: no frame will ever be made of it.
+
+    One with topics is not `resolved` until it is certain that it is new; `parts` are the pages of its audience then, if
+    that is too big to be held.
+    """
 
     member: Member
     app: AppRow
     audience: list[str]
     paged: bool
     expired: bool
+    resolved: bool = True
+    parts: Iterator[Sequence[str]] | None = None
 
     @property
     def nobody(self) -> bool:
-        return not self.paged and (self.expired or not (self.member.everyone or self.audience))
+        return (
+            self.resolved and not self.paged and (self.expired or not (self.member.everyone or self.audience))
+        )
 
     def row(self, now_ms: int) -> NewNotification:
         m = self.member
@@ -92,6 +105,9 @@ def store_group(
     new = bulk.insert_notifications(session, [plan.row(now_ms) for plan in plans], stored_at=now_ms)
     new |= _again(session, bulk, [plan for plan in plans if plan.member.id not in new], now_ms)
     fresh = [plan for plan in plans if plan.member.id in new]
+    for number, plan in enumerate(fresh):
+        if not plan.resolved:
+            fresh[number] = _resolved(session, plan, page_size)
     for plan in fresh:
         _note(session, plan, result, page_size, now_ms)
     _deliver(session, bulk, fresh, frames, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
@@ -105,8 +121,27 @@ def store_group(
 
 
 def _plan(member: Member, app: AppRow, now_ms: int, page_size: int) -> _Plan:
+    expired = member.expires_at <= now_ms
+    if member.topics or member.exclude_topics:
+        return _Plan(member, app, [], paged=False, expired=expired, resolved=False)
     audience = [] if member.everyone else recipients(member.users, member.exclude)
-    return _Plan(member, app, audience, len(audience) > page_size, member.expires_at <= now_ms)
+    return _Plan(member, app, audience, len(audience) > page_size, expired)
+
+
+def _resolved(session: Session, plan: _Plan, page_size: int) -> _Plan:
+    """Look up who its topics are. Once for each notification: a later run takes what this one wrote, whoever has
+    subscribed meanwhile. Of a big audience only the next pages are in memory."""
+    member, app_id = plan.member, plan.app.id
+    if member.everyone:
+        found = audiences.names(session, app_id, Audience(topics=member.exclude_topics), chunk=page_size)
+        out = (*member.exclude, *chain.from_iterable(found))
+        return replace(plan, member=replace(member, exclude=out), resolved=True)
+    wanted = Audience(member.users, member.topics, member.exclude, member.exclude_topics)
+    parts = repaged(audiences.names(session, app_id, wanted, chunk=page_size), page_size)
+    first, second = next(parts, ()), next(parts, None)
+    if second is None:
+        return replace(plan, audience=list(first), resolved=True)
+    return replace(plan, paged=True, parts=chain((first, second), parts), resolved=True)
 
 
 def _again(session: Session, bulk: Bulk, known: Sequence[_Plan], now_ms: int) -> set[str]:
@@ -128,11 +163,24 @@ def _note(session: Session, plan: _Plan, result: StoredGroup, page_size: int, no
     """Say what is left to do with a new notification."""
     id, priority = plan.member.id, plan.member.priority
     result.stored_ids.append(id)
+    receivers = len(plan.audience)
     if plan.paged:
-        numbers = insert_pages(session, id, plan.audience, page_size, now_ms=now_ms)
-        result.pages.extend(PageRef(id, number, priority) for number in numbers)
+        parts = plan.parts or pages(plan.audience, page_size)
+        written = insert_pages(session, id, parts, now_ms=now_ms)
+        result.pages.extend(PageRef(id, number, priority) for number in range(written.pages))
+        receivers = written.names
     elif not plan.nobody:
         result.publish_ids.append(id)
+    if plan.member.topics or plan.member.exclude_topics:
+        _complete(session, plan, receivers, now_ms)
+
+
+def _complete(session: Session, plan: _Plan, receivers: int, now_ms: int) -> None:
+    """Complete a row that was inserted before its topics were resolved."""
+    values: dict[str, object] = {"recipients": receivers, "audience": audiences.told(plan.member)}
+    if plan.nobody:
+        values |= {"status": plan.row(now_ms).status, "published_at": to_datetime(now_ms)}
+    session.execute(update(t.notifications).where(t.notifications.c.id == plan.member.id).values(values))
 
 
 def _deliver(

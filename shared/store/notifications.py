@@ -18,7 +18,7 @@ _N, _D, _P, _S, _U = t.notifications.c, t.deliveries.c, t.pages.c, t.streams.c, 
 
 @dataclass(frozen=True, slots=True)
 class NotificationRow:
-    """A stored notification; `data` and `tags` are JSON text."""
+    """A stored notification; `data`, `tags` and `audience` are JSON text."""
 
     id: str
     app_id: int
@@ -46,6 +46,7 @@ class NotificationRow:
     cancel_key: str | None
     thread_key: str | None
     tags: str
+    audience: str | None
 
 
 _COLUMNS = [_N[name] for name in NotificationRow.__dataclass_fields__]

@@ -4,7 +4,7 @@ Each page is a transaction of its own and keeps its names until it is published,
 the page again either stores it or reads back what it stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
 from shared.db import RunAgain
-from shared.domain import audience
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.envelope import AppFrames, Body, Item
@@ -37,23 +36,31 @@ class _Page(NamedTuple):
     expired: bool
 
 
+class Written(NamedTuple):
+    """How many pages were inserted, and names on all of them."""
+
+    pages: int
+    names: int
+
+
 def insert_pages(
-    session: Session, notification_id: str, receivers: Sequence[str], size: int, *, now_ms: int
-) -> list[int]:
-    """Cut an audience into pages; their numbers."""
+    session: Session, notification_id: str, parts: Iterable[Sequence[str]], *, now_ms: int
+) -> Written:
+    """Insert a page for each part of an audience, numbered from 0. Holds a few parts in memory, never all."""
     waiting: list[dict[str, object]] = []
-    count = 0
-    for number, part in audience.pages(receivers, size):
+    pages = receivers = 0
+    for part in parts:
         values = orjson.dumps(part).decode()
-        row = {"notification_id": notification_id, "number": number, "names": values}
+        row = {"notification_id": notification_id, "number": pages, "names": values}
         waiting.append({**row, "created_at": to_datetime(now_ms)})
-        count += 1
+        pages += 1
+        receivers += len(part)
         if len(waiting) == _ROWS_AT_ONCE:
             session.execute(insert(t.pages), waiting)
             waiting = []
     if waiting:
         session.execute(insert(t.pages), waiting)
-    return list(range(count))
+    return Written(pages, receivers)
 
 
 def store_page(

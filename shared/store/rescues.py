@@ -8,10 +8,10 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
-from shared.domain.audience import recipients
+from shared.domain.audience import pages, recipients
 from shared.domain.notification import Status
 from shared.models import tables as t
-from shared.store import apps, page_failures
+from shared.store import apps, audiences, page_failures
 from shared.store.bulk import bulk_for
 from shared.store.pages import insert_pages
 from shared.store.rows import Member, NewNotification, chunks
@@ -45,7 +45,8 @@ def store_failed(
     before and was retried fails again.
 
     Its audience is kept as pages, which nobody stores while it is failed, so that it can still be sent one day; of one
-    to everyone these are the names it excludes. `blank` leaves out all that the sender wrote, audience included, for a
+    to everyone these are the names it excludes. Topics are kept as they were sent: who is subscribed counts when it is
+    sent again. `blank` leaves out all that the sender wrote, audience included, for a
     member that cannot be written as it stands. Raises UnknownApp.
     """
     app = apps.require(session, member.app)
@@ -78,8 +79,9 @@ def store_failed(
     if not bulk_for(session).insert_notifications(session, [row], stored_at=now_ms):
         return False
     failed = update(t.notifications).where(t.notifications.c.id == member.id)
-    session.execute(failed.values(error=error, attempts=attempts, failed_at=to_datetime(now_ms)))
-    insert_pages(session, member.id, kept, _PAGE_SIZE, now_ms=now_ms)
+    told = {"error": error, "attempts": attempts, "failed_at": to_datetime(now_ms)}
+    session.execute(failed.values({**told, "audience": None if blank else audiences.to_send_again(member)}))
+    insert_pages(session, member.id, pages(kept, _PAGE_SIZE), now_ms=now_ms)
     return True
 
 

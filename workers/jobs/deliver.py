@@ -39,7 +39,7 @@ def run(deps: Deps, args: Deliver) -> Outcome:
         metrics.queue_age_seconds.labels(queue=entries[0].priority).set(age_s)
     page_size = deps.settings.page_size
     # A bigger audience is only written down as pages here; their names are stored by jobs of their own.
-    weights = [len(entry.users) if len(entry.users) <= page_size else 1 for entry in entries]
+    weights = [_weight(entry, page_size) for entry in entries]
     groups = by_weight(entries, weights, limit=NAMES_MAX)
     found = isolate(groups, lambda group: _store(deps, group), lambda error: whose_fault(deps, error))
     for stored in found.stored:
@@ -51,6 +51,13 @@ def run(deps: Deps, args: Deliver) -> Outcome:
             count_failure(deps, entry, found.stopped, alone=len(entries) == 1)
     _log(entries, found, rescue=args.rescue)
     return _outcome(found)
+
+
+def _weight(entry: Entry, page_size: int) -> int:
+    """Receivers that this transaction may store: of topics anybody's guess, but never more than a page of them."""
+    if entry.topics:
+        return page_size
+    return len(entry.users) if len(entry.users) <= page_size else 1
 
 
 def _store(deps: Deps, entries: Sequence[Entry]) -> StoredGroup:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.db import Database
 from shared.ids import uuid7
 from shared.models import tables as t
-from shared.store import apps
+from shared.store import apps, subscriptions
 from shared.store.groups import store_group
 from shared.store.pages import mark_page_published, store_page
 from shared.store.publishing import mark_published
@@ -25,7 +25,15 @@ def empty(db: Database) -> None:
     """Only the app `main` as after a migration."""
 
     def clear(session: Session) -> None:
-        for table in (t.deliveries, t.pages, t.notifications, t.streams, t.users, t.api_keys):
+        for table in (
+            t.deliveries,
+            t.pages,
+            t.notifications,
+            t.subscriptions,
+            t.streams,
+            t.users,
+            t.api_keys,
+        ):
             session.execute(delete(table))
         session.execute(delete(t.apps).where(t.apps.c.name != "main"))
         session.execute(t.apps.update().values(all_seq=0))
@@ -83,6 +91,10 @@ def _store_and_publish_page(db: Database, page: PageRef, now: int) -> None:
     db.run(lambda session: mark_page_published(session, id, number, now))
 
 
+def subscribe(db: Database, pattern: str, *users: str, app_id: int = 1, now: int = NOW) -> int:
+    return db.run(lambda session: subscriptions.subscribe(session, app_id, pattern, users, now_ms=now))
+
+
 def make_app(db: Database, name: str) -> None:
     db.run(lambda session: apps.create(session, name, epoch="0123456789abcdef", now_ms=NOW))
 
@@ -92,7 +104,7 @@ def dump(db: Database) -> dict[str, list[tuple[Any, ...]]]:
     with db.session() as session:
         return {
             table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
-            for table in (t.apps, t.users, t.streams, t.notifications, t.pages, t.deliveries, t.api_keys)
+            for table in t.apps.metadata.sorted_tables
         }
 
 

@@ -14,7 +14,17 @@ from shared.store.publishing import mark_published
 from shared.store.receipts import apply_acks
 from shared.store.users import erase
 from tests.integration.store.crashes import dying_everywhere
-from tests.integration.store.support import DAY_MS, NOW, dump, empty, make_id, member, store, to_everyone
+from tests.integration.store.support import (
+    DAY_MS,
+    NOW,
+    dump,
+    empty,
+    make_id,
+    member,
+    store,
+    subscribe,
+    to_everyone,
+)
 
 
 def _named(db: Database) -> dict[str, list[tuple[Any, ...]]]:
@@ -26,6 +36,7 @@ def _named(db: Database) -> dict[str, list[tuple[Any, ...]]]:
         "users": sorted((row[1:] for row in rows["users"]), key=repr),
         "streams": sorted((names[row[0]], *row[1:]) for row in rows["streams"]),
         "deliveries": sorted(((row[0], names[row[1]], *row[2:]) for row in rows["deliveries"]), key=repr),
+        "subscriptions": sorted((*row[:2], names[row[2]], *row[3:]) for row in rows["subscriptions"]),
         "pages": [(*row[:3], *row[5:]) for row in rows["pages"]],
         "notifications": [
             (*row[:7], row[7] and _excluded(row[7], names), *row[8:]) for row in rows["notifications"]
@@ -84,6 +95,14 @@ def test_storing_and_publishing_pages(db: Database) -> None:
     _compare(db, lambda: _ignore(store(db, member("u1", "u4", id=make_id(6)), big, page_size=3)), work)
 
 
+def test_subscribing(db: Database) -> None:
+    def prepare() -> None:
+        store(db, member("ana", id=make_id(1)))
+        subscribe(db, "a/#", "ben", "cyd")
+
+    _compare(db, prepare, lambda: subscribe(db, "a/#", "ana", "ben", "new"))
+
+
 def test_receipts(db: Database) -> None:
     def prepare() -> None:
         store(db, *(member("ana", "ben", id=make_id(n)) for n in range(1, 4)), to_everyone(id=make_id(4)))
@@ -118,6 +137,7 @@ def test_expiring(db: Database) -> None:
 def test_erasing(db: Database) -> None:
     def prepare() -> None:
         store(db, member("ana", id=make_id(1)), member("ana", "ben", id=make_id(2)))
+        subscribe(db, "a/#", "ana", "ben")
 
     _compare(db, prepare, lambda: db.run(lambda session: erase(session, 1, "ana", now_ms=NOW)))
 

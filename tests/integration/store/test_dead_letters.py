@@ -17,6 +17,7 @@ from tests.integration.store.support import (
     store,
     store_and_publish,
     stream_of,
+    subscribe,
     to_everyone,
 )
 
@@ -41,12 +42,17 @@ def letters(db: Database, app: str = "main", **options: object) -> list[str]:
         return [row.id for row in dead_letters.page(session, apps.require(session, app).id, **options)]
 
 
-@pytest.mark.parametrize("audience", ["few", "many", "everyone"])
+@pytest.mark.parametrize(
+    "audience", ["few", "many", "everyone", "topics", "topics and users", "everyone less"]
+)
 def test_the_entry_of_a_failed_one_is_the_one_that_was_accepted(db: Database, audience: str) -> None:
     sent = {
         "few": member("ana", "bob", tags_json='["x"]', cancel_key="c", thread_key="t"),
         "many": member(*(f"u{number}" for number in range(2500))),
         "everyone": to_everyone("ana", "bob"),
+        "topics": member(topics=("a/b", "c"), exclude=("cyd",), exclude_topics=("d",)),
+        "topics and users": member("ana", "bob", topics=("a/b",)),
+        "everyone less": to_everyone("ana", exclude_topics=("d", "a/b")),
     }[audience]
     fail(db, sent)
 
@@ -81,6 +87,30 @@ def test_a_retried_one_for_many_goes_out_in_pages(db: Database) -> None:
 
     assert [page.number for page in stored.pages] == [0, 1, 2]
     assert all(stream_of(db, f"u{number}").last_seq == 1 for number in range(5))
+
+
+def test_a_retried_one_for_topics_goes_to_those_who_are_subscribed_by_then(db: Database) -> None:
+    subscribe(db, "a/#", "ana", "bob", "cyd")
+    one = member("dan", topics=("a/b",), exclude=("cyd",))
+    fail(db, one)
+    subscribe(db, "a/b", "eve", "cyd")
+
+    stored = store_and_publish(db, replace(entry_of(db, one.id), retried=True), page_size=3)
+
+    assert [page.number for page in stored.pages] == [0, 1]
+    assert [stream_of(db, name).last_seq for name in ("ana", "bob", "cyd", "dan", "eve")] == [1, 1, 0, 1, 1]
+    assert letters(db) == []
+
+
+def test_a_blank_one_keeps_nothing_of_its_audience(db: Database) -> None:
+    one = member("ana", topics=("a/b",), exclude=("cyd",))
+    db.run(lambda session: rescues.store_failed(session, one, error="a", attempts=1, now_ms=NOW, blank=True))
+
+    with db.session() as session:
+        row = notifications.find(session, apps.require(session, "main").id, one.id)
+    assert row is not None
+    assert row.audience is None
+    assert dump(db)["pages"] == []
 
 
 def test_a_retried_one_for_everyone_keeps_whom_it_excludes(db: Database) -> None:

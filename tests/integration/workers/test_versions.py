@@ -2,7 +2,9 @@
 
 import orjson
 
+from shared.protocol import journal
 from shared.protocol.jobs import Deliver, Reconcile
+from shared.store import subscriptions
 from tests.integration.workers.support import entry, now_ms
 from workers.jobs import deliver, reconcile
 from workers.outcome import Outcome
@@ -15,7 +17,7 @@ def head(one):
 
 def newer(one):
     """The entry as a version that we do not know would write it."""
-    return orjson.dumps({**head(one), "v": 2, "data": {"packed": "x"}})
+    return orjson.dumps({**head(one), "v": 3, "data": {"packed": "x"}})
 
 
 def test_an_entry_of_a_newer_version_stays_unblamed_and_is_offered_again(stage):
@@ -49,6 +51,26 @@ def test_a_worker_that_can_read_it_takes_it_then(stage):
 
     assert deliver.run(deps, Deliver(ids=[id], rescue=True)) is Outcome.DONE
     assert stage.published([id])
+
+
+def test_a_worker_from_before_topics_leaves_those_to_a_newer_one(stage, monkeypatch):
+    deps = stage.deps()
+    stage.database.run(lambda session: subscriptions.subscribe(session, 1, "a", ["ana"], now_ms=now_ms()))
+    named, by_topic, less = entry("ana"), entry("bob", topics=("a",)), entry("ana", exclude_topics=("a",))
+    ids = stage.accept(named, by_topic, less)
+    with monkeypatch.context() as older:
+        older.setattr(journal, "TOPICS_VERSION", None)
+
+        assert deliver.run(deps, Deliver(ids=ids)) is Outcome.DONE
+
+    assert stage.published([named.id])
+    assert sorted(stage.client.hkeys("journal")) == sorted([by_topic.id.encode(), less.id.encode()])
+    assert stage.journal.failures([by_topic.id, less.id]) == [0, 0]
+
+    assert deliver.run(deps, Deliver(ids=ids, rescue=True)) is Outcome.DONE
+    assert stage.published(ids)
+    assert [stage.notification(id).recipients for id in ids] == [1, 2, 0]
+    assert stage.client.hkeys("journal") == []
 
 
 def test_what_a_newer_api_adds_to_an_entry_does_not_stop_this_worker(stage):

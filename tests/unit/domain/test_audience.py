@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.audience import pages, recipients
+from shared.domain.audience import pages, recipients, repaged
 
 names = st.lists(st.sampled_from("abcdefgh"))
 
@@ -20,6 +20,12 @@ def test_each_named_user_once_in_order_and_no_excluded_one(users: list[str], exc
 def test_pages_put_together_are_the_audience(users: list[str], size: int) -> None:
     cut = list(pages(users, size))
 
-    assert [number for number, _ in cut] == list(range(len(cut)))
-    assert [name for _, part in cut for name in part] == users
-    assert all(len(part) == size for _, part in cut[:-1])
+    assert [name for part in cut for name in part] == users
+    assert all(len(part) == size for part in cut[:-1])
+
+
+@given(st.lists(st.lists(st.integers().map(str), max_size=20), max_size=8), st.integers(1, 12))
+def test_parts_of_any_length_become_the_same_pages(parts: list[list[str]], size: int) -> None:
+    together = [name for part in parts for name in part]
+
+    assert list(repaged(parts, size)) == list(pages(together, size))

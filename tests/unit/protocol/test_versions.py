@@ -1,5 +1,7 @@
 """Versions N and N+1 side by side: what is unknown is let through where it adds, and refused whole where it changes."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -39,10 +41,41 @@ def test_an_entry_of_an_older_api_lacks_what_came_later():
     assert Entry.decode(changed(retried=True)).retried is True
 
 
-@pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+@pytest.mark.parametrize("version", [0, 3, 99, "1", "2", None])
 def test_an_entry_of_another_version_is_refused_by_a_name_of_its_own(version):
     with pytest.raises(UnknownEntryVersion):
         Entry.decode(changed(v=version))
+
+
+WRITTEN_BEFORE = (
+    b'{"v":1,"id":"019b7667-6c00-7000-8000-0123456789ab","app":"main","accepted_at":1,"expires_at":2,'
+    b'"request_id":"r","sender":"key:k","priority":"normal","users":["ana"],"event":"x","ttl":1,'
+    b'"exclude":["bob"],"retried":true}\n{}'
+)
+"""An entry as it was written before there were topics."""
+
+
+def test_an_entry_without_topics_is_byte_for_byte_what_older_workers_know():
+    one = replace(ENTRY, exclude=("bob",), retried=True)
+
+    assert one.encode() == WRITTEN_BEFORE
+    assert Entry.decode(WRITTEN_BEFORE) == one
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        {"topics": ("a/b", "c")},
+        {"exclude_topics": ("a",)},
+        {"topics": ("a",), "exclude_topics": ("b",), "exclude": ("bob",), "users": ()},
+        {"exclude_topics": ("b",), "everyone": True, "users": ()},
+    ],
+)
+def test_an_entry_with_topics_is_of_a_version_that_older_workers_leave_alone(audience):
+    one = replace(ENTRY, **audience)
+
+    assert orjson.loads(one.encode().partition(b"\n")[0])["v"] == 2
+    assert Entry.decode(one.encode()) == one
 
 
 @pytest.mark.parametrize(
