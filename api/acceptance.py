@@ -4,6 +4,7 @@ Rule U. Called by api.resources.notifications; the writing itself is api.intake'
 notification without the database is said here, before anything is kept.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -12,16 +13,16 @@ from typing import Any, Final, assert_never
 
 import orjson
 
+from api import audiences
 from api.intake import PRIORITIES, Intake
-from api.schemas.notifications import NOTIFICATION, AudienceIn, NotificationIn
-from api.validation import check, invalid
+from api.schemas.notifications import NOTIFICATION, NotificationIn
+from api.validation import check, invalid, unsupported
 from shared import metrics
 from shared.clock import Clock
 from shared.errors import (
     AppError,
     BodyTooLarge,
     IdempotencyMismatch,
-    NotSupported,
     Unavailable,
 )
 from shared.ids import uuid7
@@ -33,6 +34,9 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
 _FULL_RETRY: Final = 5
 _NOISE: Final = 10
 """Random bytes of one id."""
+
+LeftOut = Callable[[str, tuple[str, ...], tuple[str, ...]], tuple[str, ...]]
+"""For an app, names and topics: the names of all whom a notification to everyone leaves out; asks the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +71,25 @@ class Acceptance:
     """Accepts notifications, one or many, all of one request or none."""
 
     def __init__(
-        self, intake: Intake, limits: Limits, *, clock: Clock, random: Callable[[int], bytes]
+        self,
+        intake: Intake,
+        limits: Limits,
+        *,
+        left_out: LeftOut,
+        clock: Clock,
+        random: Callable[[int], bytes],
     ) -> None:
         self._intake = intake
         self._limits = limits
+        self._left_out = left_out
         self._clock = clock
         self._random = random
 
     def one(self, asked: NotificationIn, origin: Origin, key: str | None) -> Answered:
         """Accept one notification; any AppError refuses it."""
         now_ms = self._clock.now_ms()
-        entry = self._entry(asked, origin, now_ms, uuid7(now_ms, self._random(_NOISE)))
+        id = uuid7(now_ms, self._random(_NOISE))
+        entry = self._entry(asked, origin, now_ms, id, self._left_out)
         body = b'{"id":"' + entry.id.encode() + b'","status":"accepted"}'
         return self._submit([entry], body, _idempotency(origin, key, asked, body))
 
@@ -88,12 +100,17 @@ class Acceptance:
         now_ms = self._clock.now_ms()
         # At once: each call of the system for random bytes costs as much as the rest of an id.
         noise = self._random(_NOISE * len(items))
+        # Asked once for all items that leave out the same.
+        left_out = functools.cache(self._left_out)
         entries: list[Entry] = []
         answers: list[dict[str, Any]] = []
         for start, item in enumerate(items):
             id = uuid7(now_ms, noise[start * _NOISE : (start + 1) * _NOISE])
             try:
-                entry = self._entry(check(NOTIFICATION, item), origin, now_ms, id)
+                entry = self._entry(check(NOTIFICATION, item), origin, now_ms, id, left_out)
+            except Unavailable:
+                # Nothing is kept yet. In the answer it would be kept under the key, and repeating would not help.
+                raise
             except AppError as error:
                 answers.append({"error": error.body(origin.request_id)})
             else:
@@ -112,12 +129,11 @@ class Acceptance:
         accepted = self._intake.submit(submission, priority=_highest(entries))
         return _answered(accepted, body)
 
-    def _entry(self, asked: NotificationIn, origin: Origin, now_ms: int, id: str) -> Entry:
-        """Build the journal entry; raises InvalidRequest, NotSupported or BodyTooLarge."""
+    def _entry(self, asked: NotificationIn, origin: Origin, now_ms: int, id: str, left_out: LeftOut) -> Entry:
+        """Build the journal entry; raises InvalidRequest, NotSupported, BodyTooLarge, and Unavailable by `left_out`."""
         _refuse_unsupported(asked)
         to = asked["to"]
-        users, everyone = to.get("users", []), to.get("everyone", False)
-        _check_audience(users, everyone=everyone)
+        audiences.check(to)
         ttl = asked.get("ttl", self._limits.ttl_default)
         if ttl > self._limits.ttl_max:
             raise invalid("ttl", f"More than {self._limits.ttl_max} seconds.")
@@ -125,6 +141,10 @@ class Acceptance:
         data = orjson.dumps(asked.get("data", {}))
         if len(data) > self._limits.entry_max:
             raise BodyTooLarge(f"A notification may hold {self._limits.entry_max} bytes.")
+        everyone, exclude = to.get("everyone", False), to.get("exclude")
+        out, out_topics = audiences.excluded(exclude) if exclude else ((), ())
+        if everyone and out_topics:
+            out, out_topics = left_out(origin.app, out, out_topics), ()
         return Entry(
             id=id,
             app=origin.app,
@@ -133,9 +153,11 @@ class Acceptance:
             request_id=origin.request_id,
             sender=origin.sender,
             priority=asked.get("priority", "normal"),
-            users=tuple(users),
+            users=tuple(to.get("users", ())),
+            topics=tuple(to["topics"]) if "topics" in to else (),
             everyone=everyone,
-            exclude=tuple(to.get("exclude", {}).get("users", ())),
+            exclude=out,
+            exclude_topics=out_topics,
             event=asked["event"],
             data_json=data.decode(),
             ttl=ttl,
@@ -153,33 +175,12 @@ def read_key(value: str | None) -> str | None:
     return value
 
 
-def _check_audience(users: list[str], *, everyone: bool) -> None:
-    if everyone and users:
-        raise invalid("to.users", "Must be empty when the notification is for everyone.")
-    if not everyone and not users:
-        raise invalid("to", "Names nobody: give users or everyone.")
-
-
 def _refuse_unsupported(asked: NotificationIn) -> None:
     """Refuse documented fields that are not served yet, if they say anything."""
     if asked.get("send_at") is not None:
-        raise _unsupported("send_at")
+        raise unsupported("send_at")
     if asked.get("send_at_zone") is not None:
-        raise _unsupported("send_at_zone")
-    to: AudienceIn = asked["to"]
-    if to.get("topics"):
-        raise _unsupported("to.topics")
-    if to.get("segments"):
-        raise _unsupported("to.segments")
-    if to.get("conversation") is not None:
-        raise _unsupported("to.conversation")
-    if "exclude" in to and to["exclude"].get("topics"):
-        raise _unsupported("to.exclude.topics")
-
-
-def _unsupported(field: str) -> NotSupported:
-    text = "Not served by this version."
-    return NotSupported(f"{field}: {text}", detail=[{"field": field, "message": text}])
+        raise unsupported("send_at_zone")
 
 
 def _highest(entries: list[Entry]) -> str:

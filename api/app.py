@@ -16,11 +16,12 @@ from api.middleware.access import Access
 from api.middleware.auth import Auth
 from api.middleware.bodies import Bodies
 from api.middleware.headers import Headers
-from api.middleware.paths import EncodedSlashes, UserConverter
+from api.middleware.paths import EncodedSlashes, WithSlashes
 from api.middleware.request_id import HEADER as REQUEST_ID
 from api.middleware.request_id import RequestId
 from api.request import ApiRequest
 from api.resources.api_keys import ApiKeys
+from api.resources.audiences import AudienceBox
 from api.resources.base import Resource
 from api.resources.dead_letters import DeadLetterBox
 from api.resources.following import Followed
@@ -29,6 +30,7 @@ from api.resources.notifications import REPLAYED_HEADER, Notifications
 from api.resources.operations import Health, Metrics, Readiness
 from api.resources.pages import OpenApi, Pages
 from api.resources.sign_in import DevSignIn
+from api.resources.subscriptions import TopicBox
 from api.resources.users import Users
 from api.routing import Lookup, Table, lookup
 from shared.domain.marks import Action
@@ -43,7 +45,8 @@ def create_app(deps: Deps) -> Application:
     """Put the application together."""
     table = routes.TABLE + (routes.DEVELOPMENT if deps.settings.dev_sign_in else ())
     app: Application = falcon.App(request_type=ApiRequest, middleware=_middleware(deps, lookup(table)))
-    app.router_options.converters["user"] = UserConverter
+    for kind in ("user", "topic"):
+        app.router_options.converters[kind] = WithSlashes
     errors.add_handlers(app, debug=deps.settings.debug)
     resources = _resources(deps, table)
     for path, suffix, resource in dict.fromkeys((each.path, each.suffix, each.resource) for each in table):
@@ -78,11 +81,13 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
     marks = {f"inbox_{action}": InboxMark(deps.inboxes, action) for action in Action}
     return {
         "notifications": Notifications(deps.acceptance, deps.known_apps),
+        "audiences": AudienceBox(deps.audiences),
         "following": Followed(deps.following),
         "dead_letters": DeadLetterBox(deps.dead_letters),
         "inbox": Inbox(deps.inboxes),
         **marks,
         "users": Users(deps.people),
+        "topics": TopicBox(deps.subscriptions),
         "api_keys": ApiKeys(deps.keys),
         "health": Health(deps.clock),
         "readiness": Readiness(deps.check_ready),

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from api import access_log
-from api.acceptance import Acceptance, Limits
+from api.acceptance import Acceptance, LeftOut, Limits
+from api.audiences import Audiences
 from api.authentication import Authenticator
 from api.dead_letters import DeadLetters
 from api.errors import translated
@@ -20,6 +21,7 @@ from api.key_ring import KeyRing, KeyUse
 from api.keys import Keys
 from api.known_apps import KnownApps
 from api.people import People
+from api.subscriptions import Subscriptions
 from shared.auth.tokens import MAIN_APP
 from shared.clock import Clock, SystemClock
 from shared.config import Settings
@@ -47,10 +49,12 @@ class Deps:
     authenticator: Authenticator
     known_apps: KnownApps
     acceptance: Acceptance
+    audiences: Audiences
     following: Following
     dead_letters: DeadLetters
     inboxes: Inboxes
     people: People
+    subscriptions: Subscriptions
     keys: Keys
     journal: Journal
     check_ready: Callable[[], None]
@@ -64,7 +68,7 @@ def build(settings: Settings) -> Deps:
     fast = client.connect(settings.redis_url, timeout=settings.accept_timeout, name="bellhop-api-intake")
     slow = client.connect(settings.redis_url, name="bellhop-api")
     journal = Journal(slow)
-    queue, bounds = JobQueue(settings.broker_url), _bounds(settings)
+    queue, bounds, audiences = JobQueue(settings.broker_url), _bounds(settings), Audiences(database)
     streams = Streams(slow, life=settings.stream_life)
     unheard = Keys(database, clock, random=random)
     ring = KeyRing(
@@ -80,18 +84,22 @@ def build(settings: Settings) -> Deps:
         write_access=access_log.access_log(settings, process=PROCESS, now_ms=clock.now_ms),
         authenticator=Authenticator(settings, ring, now_ms=clock.now_ms),
         known_apps=KnownApps(_exists(database), known=MAIN_APP),
-        acceptance=_acceptance(settings, Journal(fast), queue, clock),
+        acceptance=_acceptance(settings, Journal(fast), queue, clock, audiences.left_out),
+        audiences=audiences,
         following=Following(database, journal),
         dead_letters=DeadLetters(database, journal, _enqueue(queue), clock=clock, bounds=bounds),
         inboxes=Inboxes(database, streams, Bus(slow), clock),
         people=People(database, streams, clock),
+        subscriptions=Subscriptions(database, clock),
         keys=Keys(database, clock, random=random, forget=ring.forget),
         journal=journal,
         check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),
     )
 
 
-def _acceptance(settings: Settings, journal: Journal, queue: JobQueue, clock: Clock) -> Acceptance:
+def _acceptance(
+    settings: Settings, journal: Journal, queue: JobQueue, clock: Clock, left_out: LeftOut
+) -> Acceptance:
     bounds = _bounds(settings)
 
     def commit(submissions: Sequence[Submission]) -> list[Accepted]:
@@ -106,7 +114,9 @@ def _acceptance(settings: Settings, journal: Journal, queue: JobQueue, clock: Cl
         entry_max=settings.body_max,
         batch_items=settings.batch_items,
     )
-    return Acceptance(Intake(commit, _enqueue(queue), groups), limits, clock=clock, random=os.urandom)
+    return Acceptance(
+        Intake(commit, _enqueue(queue), groups), limits, left_out=left_out, clock=clock, random=os.urandom
+    )
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -1,7 +1,8 @@
 """`python -m api.dev_key`: the development API key, made the first time and printed on the last line.
 
 Rule C, one of the places that read the environment. The database keeps only a digest, so the secret stands in a file of
-the data directory that nobody else can read; a key that the database does not know any more is made anew.
+the data directory that nobody else can read; a key that the database does not know any more, or that lacks a scope of
+a newer version, is made anew.
 """
 
 import os
@@ -50,7 +51,9 @@ def _read(file: Path) -> str | None:
 def _is_good(keys: Keys, secret: str) -> bool:
     presented = api_keys.parse(secret)
     stored = keys.load(presented.id) if presented else None
-    return bool(presented and stored and api_keys.matches(presented.hash, stored.hash))
+    if presented is None or stored is None or not api_keys.matches(presented.hash, stored.hash):
+        return False
+    return set(stored.scopes) >= KEY_SCOPES
 
 
 def _write(file: Path, secret: str) -> None:

@@ -34,6 +34,10 @@ _ABOUT: Final = (
 )
 _PHRASES: Final = {200: "Done.", 201: "Created.", 202: "Accepted.", 204: "Done; there is nothing to say."}
 _WAITING: Final = (429, 503)
+_ENCODED: Final = {
+    "user": "A user id, percent-encoded: `%2F` is a slash within it.",
+    "topic": "A topic or wildcard, percent-encoded: `%2F` is a slash within it, `%23` the `#` at its end.",
+}
 _MEDIA: Final = "application/json"
 Document = dict[str, Any]
 
@@ -129,7 +133,13 @@ def _operation(operation: Operation, schemas: _Schemas) -> Document:
 
 def _parameters(operation: Operation, schemas: _Schemas) -> list[Document]:
     found: list[Document] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            **({"description": _ENCODED[name]} if name in _ENCODED else {}),
+            "schema": {"type": "string"},
+        }
         for name in _PARAMETER.findall(operation.path)
     ]
     if operation.query is not None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from api.acceptance import KEY_HEADER
+from api.audience_routes import PREVIEWING, TOPICS
 from api.errors import DatabaseUnavailable
 from api.routing import Operation, body
 from api.schemas.api_keys import ApiKeyIn, ApiKeyMade, ApiKeyOut
@@ -287,5 +288,5 @@ DEVELOPMENT: Final = (
     ),
 )
 
-TABLE: Final = (*SENDING, *FOLLOWING, *INBOX, *USERS, *KEYS, *OPERATING)
+TABLE: Final = (*SENDING, *PREVIEWING, *FOLLOWING, *INBOX, *USERS, *TOPICS, *KEYS, *OPERATING)
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""

@@ -49,6 +49,9 @@ class Operation:
 
     suffix: str | None = None
     area: str = ""
+    also: tuple[str, ...] = ()
+    """Paths of other operations that hide a value of this one's last parameter; there it answers to its method too."""
+
     body: Body | None = None
     query: TypeAdapter[Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +70,10 @@ Lookup = Mapping[tuple[str, str], Operation]
 
 def lookup(table: Table) -> Lookup:
     """Index a table by (path, method). HEAD is answered as GET, and asks for the same."""
-    found = {(operation.path, operation.method): operation for operation in table}
+    found = {
+        (path, operation.method): operation
+        for operation in table
+        for path in (operation.path, *operation.also)
+    }
     heads = {(path, "HEAD"): operation for (path, method), operation in found.items() if method == "GET"}
     return {**heads, **found}

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, NotSupported
 
 _SUBJECT: Final = re.compile(r"^\w+ should ")
 PROBLEMS_MAX: Final = 20
@@ -35,9 +35,23 @@ def check(adapter: TypeAdapter[Any], value: Any) -> Any:
         raise invalid_from(error) from None
 
 
+def check_at(field: str, adapter: TypeAdapter[Any], value: Any, message: str | None = None) -> None:
+    """Check one value of an address or a cursor. Raises InvalidRequest with `message`, or what pydantic says."""
+    try:
+        adapter.validator.validate_python(value)
+    except ValidationError as error:
+        raise invalid(field, message or _message(error.errors(include_url=False)[0])) from None
+
+
 def invalid(field: str, message: str) -> InvalidRequest:
     """Refuse one field."""
     return InvalidRequest(f"{field}: {message}", detail=[{"field": field, "message": message}])
+
+
+def unsupported(field: str) -> NotSupported:
+    """Refuse a field that has its name already and is not served."""
+    text = "Not served by this version."
+    return NotSupported(f"{field}: {text}", detail=[{"field": field, "message": text}])
 
 
 def invalid_from(error: ValidationError) -> InvalidRequest:
@@ -50,10 +64,11 @@ def invalid_from(error: ValidationError) -> InvalidRequest:
 
 def _message(problem: ErrorDetails) -> str:
     known = _SENTENCES.get(problem["type"])
-    return (
-        known
-        or problem["msg"].removeprefix("Input should ").removeprefix("String should ").capitalize() + "."
-    )
+    if known:
+        return known
+    said = problem["msg"].removeprefix("Input should ").removeprefix("String should ")
+    # Not capitalize(): it would make A-Z of a pattern into a-z.
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _field(problem: ErrorDetails) -> str:

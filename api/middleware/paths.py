@@ -1,7 +1,7 @@
-"""User ids with a slash in the address: `%2F` is part of an id, `/` ends one.
+"""User ids and topics with a slash in the address: `%2F` is part of one, `/` ends it.
 
 Rule S. The server decodes the whole path before it can be split, so the path is built again from the raw one. The slash
-travels as a control character, which no id may hold, and becomes a slash where the route takes the id.
+travels as a control character, which neither may hold, and becomes a slash where the route takes the value.
 """
 
 from typing import Final
@@ -29,8 +29,8 @@ class EncodedSlashes:
             req.path = unquote(path, errors="replace")
 
 
-class UserConverter(BaseConverter):
-    """`{id:user}` in a route."""
+class WithSlashes(BaseConverter):
+    """`{user:user}` and `{topic:topic}` in a route."""
 
     def convert(self, value: str) -> str:
         """Put the slashes back."""

@@ -4,22 +4,19 @@ Rule S.
 """
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 from zoneinfo import available_timezones
 
 import falcon
 import orjson
-from pydantic import TypeAdapter, ValidationError
 
 from api import instants
 from api.people import People
 from api.request import ApiRequest
 from api.resources.base import Resource, reply
-from api.schemas.common import UserId
-from api.validation import invalid
+from api.schemas.common import USER_ID, USER_ID_SHAPE
+from api.validation import check_at, invalid
 from shared.services.users import UserRow
-
-_USER: Final = TypeAdapter[str](UserId)
 
 
 class Users(Resource):
@@ -30,7 +27,7 @@ class Users(Resource):
 
     def on_put(self, req: ApiRequest, resp: falcon.Response, user: str) -> None:
         """Create or replace it."""
-        _check(user)
+        check_at("id", USER_ID, user, USER_ID_SHAPE)
         zone = req.body.get("timezone")
         if zone is not None and zone not in _zones():
             raise invalid("timezone", "Not an IANA time zone such as Europe/Berlin.")
@@ -45,13 +42,6 @@ class Users(Resource):
         """Erase the person."""
         self._people.erase(req.app, user)
         resp.status = falcon.HTTP_204
-
-
-def _check(user: str) -> None:
-    try:
-        _USER.validator.validate_python(user)
-    except ValidationError:
-        raise invalid("id", "1 to 128 characters, no control characters, not only spaces.") from None
 
 
 @lru_cache(maxsize=1)

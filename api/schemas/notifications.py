@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Required
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from api.schemas.audiences import AudienceIn
 from api.schemas.common import (
     STRICT,
     Answer,
@@ -20,35 +21,13 @@ from api.schemas.common import (
     Label,
     NotificationId,
     Tag,
-    UserIds,
 )
 
-EXCLUDE_MAX: Final = 1000
 TAGS_MAX: Final = 16
 DELIVERIES_MAX: Final = 1000
 DEAD_LETTERS_MAX: Final = 100
 Priority = Literal["critical", "normal", "bulk"]
 DeliveryState = Literal["pending", "sent", "held", "skipped", "delivered", "expired", "cancelled", "failed"]
-
-
-@with_config(STRICT)
-class ExcludeIn(TypedDict, total=False):
-    """Who gets nothing although the audience names them."""
-
-    users: Annotated[UserIds, Field(max_length=EXCLUDE_MAX)]
-    topics: Annotated[list[Label], Field(description="Not served yet.")]
-
-
-@with_config(STRICT)
-class AudienceIn(TypedDict, total=False):
-    """For whom: `users`, or `everyone`; less `exclude`."""
-
-    users: Annotated[UserIds, Field(description="Unknown users are created; repeats count once.")]
-    everyone: Annotated[bool, Field(description="All users of the app, also those who come later.")]
-    exclude: ExcludeIn
-    topics: Annotated[list[Label], Field(description="Not served yet.")]
-    segments: Annotated[list[Label], Field(description="Not served yet.")]
-    conversation: Annotated[str | None, Field(description="Not served yet.")]
 
 
 @with_config(STRICT)

@@ -166,7 +166,7 @@ def test_what_could_not_be_stored_at_all_is_failed_and_not_gone(api, journal):
 
 def test_what_a_newer_api_accepted_is_not_denied_and_what_is_no_entry_does_not_exist(api, journal):
     newer, unreadable = (api.post("/v1/notifications", GOOD).json["id"] for _ in range(2))
-    journal.hset("journal", newer, b'{"v":2}')
+    journal.hset("journal", newer, b'{"v":99}')
     journal.hdel("journal", unreadable)
     journal.hset("journal:dead", unreadable, b"unreadable\n\xff{")
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from shared.db import Database
 from tests.integration.api.support import ROOT, SECRETS
 from tests.integration.migrating import migrate
 
@@ -51,6 +52,18 @@ def test_a_key_that_the_database_does_not_know_is_made_anew(environ, make_databa
     second = run({**environ, "DATABASE_URL": other})
     assert second.returncode == 0
     assert second.stdout != first
+
+
+def test_a_key_of_an_earlier_version_that_lacks_a_scope_is_made_anew(environ):
+    first = run(environ).stdout
+    database = Database(environ["DATABASE_URL"])
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE api_keys SET scopes = replace(scopes, 'topics:write', '')")
+    database.close()
+
+    second = run(environ).stdout
+    assert second != first
+    assert run(environ).stdout == second
 
 
 def test_production_has_no_development_key(environ):

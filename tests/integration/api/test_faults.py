@@ -132,12 +132,18 @@ def test_without_the_database_sending_goes_on_and_reading_waits(start_api, redis
     for _ in range(3):
         assert post(api).status == 202
     assert api.post("/v1/notifications", GOOD, auth=token).status == 202
+    topics = {"topics": ["news"], "exclude": {"topics": ["beta"]}}
+    assert api.post("/v1/notifications", {**GOOD, "to": topics}).status == 202
     assert api.call("GET", "/readiness", auth=None).status == 200
     for method, path, body in [
         ("GET", "/v1/users/ana", None),
         ("PUT", "/v1/users/ana", {}),
         ("GET", "/v1/api-keys", None),
         ("POST", "/v1/api-keys", {"name": "n", "scopes": ["users:read"]}),
+        ("PUT", "/v1/topics/news/subscribers/ana", None),
+        ("POST", "/v1/notifications/preview", {"to": {"users": ["ana"]}}),
+        # The one audience of which the database knows who is in it when it is accepted.
+        ("POST", "/v1/notifications", {**GOOD, "to": {"everyone": True, "exclude": {"topics": ["beta"]}}}),
     ]:
         answer = api.call(method, path, body)
         assert (answer.status, answer.code) == (503, "unavailable"), path

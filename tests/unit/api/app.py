@@ -53,6 +53,8 @@ class FakeApp:
     dead_letters: Recorder = field(default_factory=Recorder)
     inboxes: Recorder = field(default_factory=Recorder)
     people: Recorder = field(default_factory=Recorder)
+    audiences: Recorder = field(default_factory=Recorder)
+    subscriptions: Recorder = field(default_factory=Recorder)
     keys: Recorder = field(default_factory=Recorder)
     apps: set[str] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -95,11 +97,19 @@ class FakeApp:
             write_access=self.lines.append,
             authenticator=Authenticator(self.settings, ring, now_ms=self.clock.now_ms),
             known_apps=KnownApps(self.apps.__contains__, known="main"),
-            acceptance=Acceptance(intake, limits, clock=self.clock, random=counting_random()),
+            acceptance=Acceptance(
+                intake,
+                limits,
+                left_out=self.audiences.left_out,
+                clock=self.clock,
+                random=counting_random(),
+            ),
+            audiences=self.audiences,
             following=self.following,
             dead_letters=self.dead_letters,
             inboxes=self.inboxes,
             people=self.people,
+            subscriptions=self.subscriptions,
             keys=self.keys,
             journal=self.journal,
             check_ready=self.journal.ping,

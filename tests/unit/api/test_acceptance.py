@@ -1,10 +1,13 @@
 """api.acceptance: what is refused before anything is kept, and what is kept of what is asked."""
 
+from dataclasses import dataclass, field
+
 import gevent
 import orjson
 import pytest
 
 from api.acceptance import Acceptance, Limits, Origin, read_key
+from api.errors import DatabaseUnavailable
 from api.intake import GroupLimits, Intake
 from shared.errors import (
     BodyTooLarge,
@@ -24,11 +27,33 @@ def journal() -> FakeJournal:
     return FakeJournal()
 
 
+@dataclass
+class Subscribers:
+    """Who is subscribed to what; each question is remembered."""
+
+    of: dict[str, list[str]] = field(default_factory=dict)
+    away: bool = False
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def left_out(self, app: str, users: tuple[str, ...], topics: tuple[str, ...]) -> tuple[str, ...]:
+        self.asked.append(topics)
+        if self.away:
+            raise DatabaseUnavailable(retry_after=2)
+        return (*users, *(name for topic in topics for name in self.of.get(topic, ())))
+
+
 @pytest.fixture
-def acceptance(journal: FakeJournal) -> Acceptance:
+def subscribers() -> Subscribers:
+    return Subscribers()
+
+
+@pytest.fixture
+def acceptance(journal: FakeJournal, subscribers: Subscribers) -> Acceptance:
     limits = Limits(ttl_default=86_400, ttl_max=2_592_000, entry_max=1000, batch_items=5)
     intake = Intake(journal.accept, FakeQueue().enqueue, GroupLimits())
-    return Acceptance(intake, limits, clock=FakeClock(), random=counting_random())
+    return Acceptance(
+        intake, limits, left_out=subscribers.left_out, clock=FakeClock(), random=counting_random()
+    )
 
 
 def asked(**changes):
@@ -89,7 +114,9 @@ def test_everyone_needs_no_names_and_may_exclude_some(acceptance, journal):
         ({"users": []}, "to"),
         ({"everyone": False}, "to"),
         ({"exclude": {"users": ["bob"]}}, "to"),
+        ({"topics": [], "exclude": {"topics": ["news"]}}, "to"),
         ({"everyone": True, "users": ["ana"]}, "to.users"),
+        ({"everyone": True, "topics": ["news"]}, "to.topics"),
     ],
 )
 def test_an_audience_that_says_nothing_or_two_things_is_refused(acceptance, to, field):
@@ -104,10 +131,8 @@ def test_an_audience_that_says_nothing_or_two_things_is_refused(acceptance, to, 
     [
         ({"send_at": "2026-01-01T00:00:00Z"}, "send_at"),
         ({"send_at_zone": "Europe/Berlin"}, "send_at_zone"),
-        ({"to": {"users": ["ana"], "topics": ["t"]}}, "to.topics"),
         ({"to": {"segments": ["s"]}}, "to.segments"),
         ({"to": {"conversation": "c"}}, "to.conversation"),
-        ({"to": {"users": ["ana"], "exclude": {"topics": ["t"]}}}, "to.exclude.topics"),
     ],
 )
 def test_what_is_not_served_yet_is_refused_by_name(acceptance, journal, change, field):
@@ -123,6 +148,68 @@ def test_fields_that_are_not_served_yet_may_be_there_and_empty(acceptance, journ
     acceptance.one({"to": to, "event": "e", "send_at": None, "send_at_zone": None}, ORIGIN, None)
 
     assert len(journal.entries) == 1
+
+
+def test_topics_are_kept_as_they_were_sent_and_nobody_is_asked_who_is_subscribed(
+    acceptance, journal, subscribers
+):
+    subscribers.away = True
+    to = {"users": ["ana"], "topics": ["a/b", "c"], "exclude": {"users": ["bob"], "topics": ["d"]}}
+    acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+    acceptance.one({"to": {"topics": ["a/b"]}, "event": "e"}, ORIGIN, None)
+
+    both, topic = journal.decoded()
+    assert (both.users, both.topics) == (("ana",), ("a/b", "c"))
+    assert (both.exclude, both.exclude_topics) == (("bob",), ("d",))
+    assert (topic.users, topic.topics, topic.exclude_topics) == ((), ("a/b",), ())
+    assert subscribers.asked == []
+
+
+def test_everyone_less_a_topic_is_kept_as_everyone_less_its_subscribers(acceptance, journal, subscribers):
+    subscribers.of["beta"] = ["cy", "eve"]
+    to = {"everyone": True, "exclude": {"users": ["bob"], "topics": ["beta"]}}
+    acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+
+    (entry,) = journal.decoded()
+    assert (entry.everyone, entry.exclude) == (True, ("bob", "cy", "eve"))
+    assert (entry.topics, entry.exclude_topics) == ((), ())
+
+
+def test_without_the_database_everyone_less_a_topic_is_refused_and_nothing_else(
+    acceptance, journal, subscribers
+):
+    subscribers.away = True
+    less = asked(to={"everyone": True, "exclude": {"topics": ["beta"]}})
+    with pytest.raises(Unavailable):
+        acceptance.one(less, ORIGIN, "k")
+    for to in ({"everyone": True, "exclude": {"users": ["bob"]}}, {"everyone": True}, {"topics": ["beta"]}):
+        acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+    assert len(journal.entries) == 3
+
+    subscribers.away = False
+    assert not acceptance.one(less, ORIGIN, "k").replayed
+
+
+def test_a_batch_that_needs_the_database_while_it_is_away_is_refused_whole_and_may_be_repeated(
+    acceptance, journal, subscribers
+):
+    subscribers.away = True
+    items = [ASKED, asked(to={"everyone": True, "exclude": {"topics": ["beta"]}})]
+    with pytest.raises(Unavailable):
+        acceptance.many(items, ORIGIN, "k")
+    assert journal.entries == {}
+
+    subscribers.away = False
+    assert not acceptance.many(items, ORIGIN, "k").replayed
+    assert len(journal.entries) == 2
+
+
+def test_a_batch_asks_once_for_all_that_leave_out_the_same(acceptance, journal, subscribers):
+    less = asked(to={"everyone": True, "exclude": {"topics": ["beta"]}})
+    acceptance.many([less, less, ASKED, less], ORIGIN, None)
+
+    assert len(journal.entries) == 4
+    assert subscribers.asked == [("beta",)]
 
 
 def test_a_ttl_above_the_setting_is_refused(acceptance):

@@ -18,9 +18,11 @@ def app() -> FakeApp:
 
 
 def path_of(operation) -> str:
-    return operation.path.replace("{id}", "01990000-0000-7000-8000-000000000000").replace(
-        "{user:user}", "ana"
-    )
+    values = {"{id}": "01990000-0000-7000-8000-000000000000", "{user:user}": "ana", "{topic:topic}": "news"}
+    path = operation.path
+    for name, value in values.items():
+        path = path.replace(name, value)
+    return path
 
 
 def ids(operations) -> list[str]:
@@ -162,7 +164,16 @@ def test_a_token_for_an_app_that_does_not_exist_sends_nothing(app):
         (b'{"to":{"users":["a"]},"event":"e","priority":"high"}', 422, "invalid_request", "priority"),
         (b'{"to":{"users":["a"]},"event":"e","tags":[""]}', 422, "invalid_request", "tags[0]"),
         (b'{"to":{"users":["a"]},"event":"e","color":"red"}', 422, "invalid_request", "color"),
-        (b'{"to":{"users":["a"],"topics":["t"]},"event":"e"}', 422, "not_supported", "to.topics"),
+        (b'{"to":{"topics":["a/#"]},"event":"e"}', 422, "invalid_request", "to.topics[0]"),
+        (b'{"to":{"topics":["t","a//b"]},"event":"e"}', 422, "invalid_request", "to.topics[1]"),
+        (b'{"to":{"topics":"t"},"event":"e"}', 422, "invalid_request", "to.topics"),
+        (
+            b'{"to":{"users":["a"],"exclude":{"topics":["#"]}},"event":"e"}',
+            422,
+            "invalid_request",
+            "to.exclude.topics[0]",
+        ),
+        (b'{"to":{"users":["a"],"segments":["s"]},"event":"e"}', 422, "not_supported", "to.segments"),
     ],
 )
 def test_a_bad_body_is_refused_by_the_name_of_its_field(app, body, status, code, field):
@@ -454,7 +465,7 @@ def test_development_routes_do_not_exist_where_they_are_off():
 
 def test_every_resource_of_the_table_answers():
     app = FakeApp()
-    for name in ("inboxes", "people", "keys", "following"):
+    for name in ("inboxes", "people", "keys", "following", "audiences", "subscriptions"):
         setattr(app, name, Recorder(error=Internal()))
     app.__post_init__()
     for operation in TABLE:

@@ -1,6 +1,7 @@
 """api.openapi: the document holds together and says all that the routes may answer."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,3 +85,20 @@ def test_parameters_of_path_and_query_are_listed(document):
         ("id", "path"), ("state", "query"), ("cursor", "query"), ("limit", "query"),
     ]  # fmt: skip
     assert "/v1/users/{user}" in document["paths"]
+
+
+def test_what_travels_percent_encoded_says_so(document):
+    for path, operations_of in document["paths"].items():
+        for operation in operations_of.values():
+            for each in operation["parameters"]:
+                if each["in"] == "path" and each["name"] in ("user", "topic"):
+                    assert "percent-encoded" in each["description"], path
+
+
+def test_what_one_can_send_to_and_what_one_can_only_subscribe_to_is_told_by_the_schema(document):
+    topics = document["components"]["schemas"]["AudienceIn"]["properties"]["topics"]
+
+    assert topics["maxItems"] == 100
+    pattern = re.compile(topics["items"]["pattern"])
+    assert pattern.match("project/42/build")
+    assert not pattern.match("project/42/#")
