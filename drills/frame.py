@@ -24,7 +24,7 @@ from drills.databases import PostgresServer
 from drills.drill import Control, Promise, Result
 from drills.faultproxy import FaultProxy
 from drills.http import Http
-from drills.ledger import Ledger, unanswered
+from drills.ledger import Ledger, Line, unanswered
 from drills.power import Power
 from drills.redis_server import RedisServer
 from drills.sender import Order, Sender
@@ -215,11 +215,10 @@ class Frame:
         """A caller of one process, for what it tells of itself."""
         return Http(self.system.url(name, index), self.system.api_key)
 
-    def await_followed(self, status: str, *, seconds: float) -> bool:
-        """Wait until `GET /v1/notifications/{id}` says of everything accepted that it has this status."""
-        return wait_for(
-            lambda: self.followed()[status] == len(self.ledger.accepted()), seconds=seconds, interval=1.0
-        )
+    def await_hop(self, hop: str, *, after: int, seconds: float) -> bool:
+        """Wait until `GET /v1/notifications/{id}` tells this hop of all that was accepted after the first `after`."""
+        wanted = self.ledger.accepted()[after:]
+        return wait_for(lambda: self.followed(wanted)[hop] == len(wanted), seconds=seconds, interval=1.0)
 
     def all_screens_show_one_of(self, numbers: Collection[int]) -> bool:
         """Whether each device that one of these lines is for shows at least one of them."""
@@ -234,11 +233,12 @@ class Frame:
         crowds = {device: crowd for crowd in self._crowds for device in crowd.devices()}
         return bool(found) and all(crowds[device].numbers(device) & wanted for device, _ in found)
 
-    def followed(self) -> Counter[str]:
-        """What `GET /v1/notifications/{id}` says of everything accepted: each status and hop, and how often."""
+    def followed(self, lines: Sequence[Line] | None = None) -> Counter[str]:
+        """What `GET /v1/notifications/{id}` says of these lines, or of everything accepted: each status and hop, and
+        how often."""
         found: Counter[str] = Counter()
         http = self.http()
-        for line in self.ledger.accepted():
+        for line in self.ledger.accepted() if lines is None else lines:
             answer = http.get(f"/v1/notifications/{line.id}")
             if answer.status != OK:
                 found[f"answer {answer.status}"] += 1
