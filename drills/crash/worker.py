@@ -21,7 +21,7 @@ for _adapter, _methods in (
     (JobQueue, ("enqueue",)),
     (Acks, ("take", "done")),
     (Bus, ("to_node",)),
-    (Streams, ("put",)),
+    (Streams, ("put_many",)),
 ):
     for _method in _methods:
         _mine.lay(_adapter, _method)
