@@ -16,6 +16,13 @@ WALLS = {
     ("DELETE", "/v1/users/{user:user}"): 404,
     ("PUT", "/v1/users/{user:user}"): 201,  # a user of the same name in the other app
     ("DELETE", "/v1/api-keys/{id}"): 404,
+    # A topic is a word: every app has its own subscribers to it, and those who are asked for first are none.
+    ("GET", "/v1/users/{user:user}/topics"): 200,
+    ("GET", "/v1/topics/{topic:topic}/subscribers"): 200,
+    ("DELETE", "/v1/topics/{topic:topic}/subscribers/{user:user}"): 204,
+    ("POST", "/v1/topics/{topic:topic}/subscribers/remove"): 200,
+    ("PUT", "/v1/topics/{topic:topic}/subscribers/{user:user}"): 204,
+    ("POST", "/v1/topics/{topic:topic}/subscribers"): 200,
 }
 
 
@@ -39,14 +46,22 @@ def test_the_table_of_walls_is_complete():
 @pytest.mark.parametrize("wall", WALLS, ids=" ".join)
 def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
     api.call("PUT", "/v1/users/ana", {"attributes": {"secret": "of main"}})
+    api.call("PUT", "/v1/topics/of%2Fmain/subscribers/ana")
     own_key = api.key.split("_")[1]
     method, path = wall
-    target = path.replace("{user:user}", "ana")
+    target = path.replace("{user:user}", "ana").replace("{topic:topic}", "of%2Fmain")
     target = target.replace("{id}", own_key if "api-keys" in path else stored)
-    answer = api.call(method, target, {} if method == "PUT" else None, auth=shop)
+    bodies = {
+        "PUT": None if "topics" in path else {},
+        "POST": {"users": ["ana"]} if "topics" in path else None,
+    }
+    answer = api.call(method, target, bodies.get(method), auth=shop)
 
     assert answer.status == WALLS[wall]
     assert b"of main" not in answer.body
+    assert method != "GET" or (b'"ana"' not in answer.body and b"of/main" not in answer.body)
+    listed = api.call("GET", "/v1/topics/of%2Fmain/subscribers").json["items"]
+    assert [item["user"] for item in listed] == ["ana"]
     assert api.call("GET", "/v1/users/ana").json["attributes"] == {"secret": "of main"}
     assert api.call("GET", f"/v1/notifications/{stored}").status == 200
 
