@@ -83,7 +83,9 @@ def test_lists_hold_only_ones_own(api, shop):
 def test_an_inbox_is_its_users_alone(api, stored):
     until(lambda: api.call("GET", "/v1/inbox", auth=api.token("ana")).json["items"])
 
-    assert api.call("GET", "/v1/inbox", auth=api.token("bob")).json["items"] == []
+    # Not empty where another test of this api has told everyone something.
+    seen = api.call("GET", "/v1/inbox", auth=api.token("bob")).json["items"]
+    assert stored not in [item["id"] for item in seen]
     marked = api.post("/v1/inbox/read", {"ids": [stored]}, auth=api.token("bob"))
     assert marked.json["changed"] == 0
     (item,) = [
