@@ -11,6 +11,8 @@ import orjson
 VERSION = 1
 TOPICS_VERSION = 2
 """Of an entry with topics: a worker that knows none would send it to too few, so it must leave it alone."""
+OPTIONS_VERSION = 3
+"""Of an entry with segments or a time to be sent at, for the same reason."""
 
 
 class UnknownEntryVersion(ValueError):
@@ -23,7 +25,9 @@ class Entry:
     """Nobody changes one. `data_json` and `tags_json` are JSON text; times are epoch milliseconds, `ttl` seconds.
 
     `retried`: it had failed, and its sender asked for it again; only such an entry takes the place of a failed row.
-    `topics` and `exclude_topics` are topics as they were sent; who is subscribed to them counts when it is stored.
+    `topics`, `segments` and what is excluded of both stand as they were sent; who that is counts when it is stored, or
+    when it is sent if that is later: at `send_at`, or at `local_at` (`2026-12-01T09:00:00`) in each recipient's own
+    time zone, of which `send_at` is then the first instant anywhere.
     """
 
     id: str
@@ -46,6 +50,10 @@ class Entry:
     retried: bool = False
     topics: tuple[str, ...] = ()
     exclude_topics: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    exclude_segments: tuple[str, ...] = ()
+    send_at: int | None = None
+    local_at: str | None = None
 
     def encode(self) -> bytes:
         """The entry as the journal keeps it: a line of JSON, then `data_json` as it is.
@@ -83,6 +91,10 @@ class Entry:
         if self.topics or self.exclude_topics:
             doc["v"] = TOPICS_VERSION
             doc |= {"topics": self.topics, "exclude_topics": self.exclude_topics}
+        if self.segments or self.exclude_segments or self.send_at is not None:
+            doc["v"] = OPTIONS_VERSION
+            doc |= {"segments": self.segments, "exclude_segments": self.exclude_segments}
+            doc |= {"send_at": self.send_at, "local_at": self.local_at}
         return orjson.dumps(doc) + b"\n" + self.data_json.encode()
 
     @classmethod
@@ -94,7 +106,7 @@ class Entry:
         line, _, data = raw.partition(b"\n")
         doc = orjson.loads(line)
         version = doc["v"]
-        if version not in (VERSION, TOPICS_VERSION):
+        if version not in (VERSION, TOPICS_VERSION, OPTIONS_VERSION):
             raise UnknownEntryVersion(f"journal entry version {version!r}")
         if not data:
             raise ValueError("no data")
@@ -119,7 +131,11 @@ class Entry:
             tags_json=get("tags", "[]"),
             retried=get("retried", False),
         )
-        if version == TOPICS_VERSION:
-            entry.topics = tuple(doc["topics"])
-            entry.exclude_topics = tuple(doc["exclude_topics"])
+        if version != VERSION:
+            entry.topics = tuple(get("topics", ()))
+            entry.exclude_topics = tuple(get("exclude_topics", ()))
+        if version == OPTIONS_VERSION:
+            entry.segments = tuple(doc["segments"])
+            entry.exclude_segments = tuple(doc["exclude_segments"])
+            entry.send_at, entry.local_at = doc["send_at"], doc["local_at"]
         return entry

@@ -84,4 +84,4 @@ def test_an_entry_that_was_cut_off_before_its_data_is_refused():
 
 def test_an_entry_of_another_version_is_left_for_who_knows_it():
     with pytest.raises(UnknownEntryVersion):
-        Entry.decode(b'{"v":3}')
+        Entry.decode(b'{"v":4}')

@@ -41,7 +41,7 @@ def test_an_entry_of_an_older_api_lacks_what_came_later():
     assert Entry.decode(changed(retried=True)).retried is True
 
 
-@pytest.mark.parametrize("version", [0, 3, 99, "1", "2", None])
+@pytest.mark.parametrize("version", [0, 4, 99, "1", "2", "3", None])
 def test_an_entry_of_another_version_is_refused_by_a_name_of_its_own(version):
     with pytest.raises(UnknownEntryVersion):
         Entry.decode(changed(v=version))
@@ -75,6 +75,22 @@ def test_an_entry_with_topics_is_of_a_version_that_older_workers_leave_alone(aud
     one = replace(ENTRY, **audience)
 
     assert orjson.loads(one.encode().partition(b"\n")[0])["v"] == 2
+    assert Entry.decode(one.encode()) == one
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"segments": ("paying",)},
+        {"exclude_segments": ("paying",), "topics": ("a",)},
+        {"send_at": 1_800_000_000_000},
+        {"send_at": 1_800_000_000_000, "local_at": "2027-01-15T09:00:00", "exclude_topics": ("a",)},
+    ],
+)
+def test_an_entry_with_segments_or_a_time_is_of_a_later_version_still(options):
+    one = replace(ENTRY, **options)
+
+    assert orjson.loads(one.encode().partition(b"\n")[0])["v"] == 3
     assert Entry.decode(one.encode()) == one
 
 
