@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.models.base import Base
@@ -12,12 +12,22 @@ from shared.models.types import TABLE_OPTIONS, UtcDateTime, UuidText
 
 class Delivery(Base, table=True):
     """`seq` is the place in the user's stream; NULL on what never entered it, and on rows of a notification to
-    everyone, which are made only when the user marks it. `rev` is the user's rev of the last change."""
+    everyone, which are made only when the user marks it. `rev` is the user's rev of the last change.
+
+    `held_until`: while it is held, when it is released; afterwards until it is published, and then NULL. `released_at`:
+    when it was. `replaces`: the older notification of the same collapse key that this one took the place of.
+    """
 
     __tablename__ = "deliveries"
     # A delivery is changed about twice (acked, read): room in the page keeps both changes out of the indexes.
     __table_args__: ClassVar = (
         UniqueConstraint("user_id", "seq"),
+        Index(
+            "ix_deliveries_held",
+            "held_until",
+            postgresql_where=text("held_until IS NOT NULL"),
+            sqlite_where=text("held_until IS NOT NULL"),
+        ),
         {**TABLE_OPTIONS, "postgresql_with": {"fillfactor": 85}},
     )
 
@@ -34,3 +44,5 @@ class Delivery(Base, table=True):
     read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     archived_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     snoozed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    released_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    replaces: str | None = Field(default=None, sa_type=UuidText)

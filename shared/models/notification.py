@@ -21,7 +21,11 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 
 class Notification(Base, table=True):
     """One accepted notification; immutable but for its state and times. `audience` is what of it is not names, as
-    shared.store.audiences writes it; NULL if it is all names, or everyone."""
+    shared.store.audiences writes it; NULL if it is all names, or everyone.
+
+    `send_at` and `local_at` are as in shared.protocol.journal.Entry. `due_at`: when it is looked at next; NULL unless
+    it is scheduled. Cancelled, and not over (`expired_at`): its deliveries are still being taken back.
+    """
 
     __tablename__ = "notifications"
     __table_args__: ClassVar = (
@@ -33,6 +37,14 @@ class Notification(Base, table=True):
         _partial("ix_notifications_expiring", "expired_at", "expires_at", where="expired_at IS NULL"),
         _partial("ix_notifications_over", "expired_at", where="expired_at IS NOT NULL"),
         _partial("ix_notifications_failed", "app_id", "failed_at", where="failed_at IS NOT NULL"),
+        _partial("ix_notifications_due", "due_at", where="due_at IS NOT NULL"),
+        _partial("ix_notifications_collapse_key", "app_id", "collapse_key", where="collapse_key IS NOT NULL"),
+        _partial("ix_notifications_cancel_key", "app_id", "cancel_key", where="cancel_key IS NOT NULL"),
+        _partial(
+            "ix_notifications_cancelled",
+            "cancelled_at",
+            where="cancelled_at IS NOT NULL AND expired_at IS NULL",
+        ),
         TABLE_OPTIONS,
     )
 
@@ -65,6 +77,9 @@ class Notification(Base, table=True):
     thread_key: str | None = Field(default=None, max_length=128)
     tags: str = Field(default="[]", sa_type=JsonText)
     audience: str | None = Field(default=None, sa_type=JsonText)
+    send_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    local_at: str | None = Field(default=None, max_length=19)
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Page(Base, table=True):
