@@ -5,6 +5,7 @@ The store speaks in tables and columns: on the hot path an object per row would 
 
 from sqlalchemy import Table
 
+from shared.models.allowance import Allowance
 from shared.models.api_key import ApiKey
 from shared.models.app import App
 from shared.models.base import metadata
@@ -13,7 +14,7 @@ from shared.models.notification import Notification, Page
 from shared.models.subscription import Subscription
 from shared.models.user import Stream, User
 
-MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey, Subscription)
+MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey, Subscription, Allowance)
 """Every model; Alembic compares them with the database."""
 
 apps: Table = metadata.tables["apps"]
@@ -24,3 +25,4 @@ pages: Table = metadata.tables["pages"]
 deliveries: Table = metadata.tables["deliveries"]
 api_keys: Table = metadata.tables["api_keys"]
 subscriptions: Table = metadata.tables["subscriptions"]
+allowances: Table = metadata.tables["allowances"]

@@ -1,15 +1,17 @@
 """apps: find them, make them, number what goes to everyone."""
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
+from shared.domain import caps
+from shared.domain.caps import Cap
 from shared.models import tables as t
 
-_COLUMNS = (t.apps.c.id, t.apps.c.name, t.apps.c.epoch, t.apps.c.all_seq)
+_COLUMNS = (t.apps.c.id, t.apps.c.name, t.apps.c.epoch, t.apps.c.all_seq, t.apps.c.caps)
 
 
 class UnknownApp(LookupError):
@@ -17,18 +19,19 @@ class UnknownApp(LookupError):
 
 
 class AppRow(NamedTuple):
-    """A row of apps; `all_seq` is the top of the stream of everyone."""
+    """A row of apps; `all_seq` is the top of the stream of everyone, `caps` how often a user may get something."""
 
     id: int
     name: str
     epoch: str
     all_seq: int
+    caps: tuple[Cap, ...] = ()
 
 
 def get(session: Session, name: str) -> AppRow | None:
     """The app of that name."""
     row = session.execute(select(*_COLUMNS).where(t.apps.c.name == name)).first()
-    return AppRow(*row) if row else None
+    return _row(row) if row else None
 
 
 def require(session: Session, name: str) -> AppRow:
@@ -46,7 +49,7 @@ def by_name(session: Session, names: Collection[str]) -> dict[str, AppRow]:
         [name] = names
         return {name: require(session, name)}
     rows = session.execute(select(*_COLUMNS).where(t.apps.c.name.in_(sorted(names))))
-    found = {row.name: row for row in (AppRow(*row) for row in rows)}
+    found = {row.name: row for row in map(_row, rows)}
     missing = sorted(set(names) - set(found))
     if missing:
         raise UnknownApp(", ".join(missing))
@@ -56,12 +59,12 @@ def by_name(session: Session, names: Collection[str]) -> dict[str, AppRow]:
 def by_id(session: Session, ids: Collection[int]) -> dict[int, AppRow]:
     """The apps with those ids."""
     rows = session.execute(select(*_COLUMNS).where(t.apps.c.id.in_(sorted(ids))))
-    return {row.id: row for row in (AppRow(*row) for row in rows)}
+    return {row.id: row for row in map(_row, rows)}
 
 
 def list_all(session: Session) -> list[AppRow]:
     """Every app, by name."""
-    return [AppRow(*row) for row in session.execute(select(*_COLUMNS).order_by(t.apps.c.name))]
+    return [_row(row) for row in session.execute(select(*_COLUMNS).order_by(t.apps.c.name))]
 
 
 def create(session: Session, name: str, *, epoch: str, now_ms: int) -> AppRow:
@@ -76,9 +79,19 @@ def lock(session: Session, ids: Collection[int]) -> dict[int, AppRow]:
     statement = select(*_COLUMNS).where(t.apps.c.id.in_(sorted(ids))).order_by(t.apps.c.id)
     # NO KEY on PostgreSQL: users that are being inserted refer to the app and need not wait.
     rows = session.execute(statement.with_for_update(key_share=True))
-    return {row.id: row for row in (AppRow(*row) for row in rows)}
+    return {row.id: row for row in map(_row, rows)}
 
 
 def advance(session: Session, id: int, all_seq: int) -> None:
     """Move the top of the stream of everyone of a locked app."""
     session.execute(update(t.apps).where(t.apps.c.id == id).values(all_seq=all_seq))
+
+
+def put_caps(session: Session, id: int, new: Sequence[Cap]) -> None:
+    """Replace the caps of a locked app."""
+    session.execute(update(t.apps).where(t.apps.c.id == id).values(caps=caps.dump(new)))
+
+
+def _row(row: Sequence[Any]) -> AppRow:
+    id, name, epoch, all_seq, text = row
+    return AppRow(id, name, epoch, all_seq, caps.parse(text) if text else ())

@@ -62,8 +62,8 @@ def upsert(
 def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
     """Erase the user of that name; False if there is none. Raises RunAgain.
 
-    What was sent to nobody else loses its data; deliveries and subscriptions go; the number of the stream and its rev
-    stay.
+    What was sent to nobody else loses its data; deliveries, subscriptions and allowances go; the number of the
+    stream and its rev stay.
     """
     user = get(session, app_id, name)
     if user is None:
@@ -76,6 +76,7 @@ def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
         session.execute(update(t.notifications).where(_N.id.in_(part)).values(data="{}"))
     session.execute(delete(t.deliveries).where(_D.user_id == user.id))
     session.execute(delete(t.subscriptions).where(_T.user_id == user.id))
+    session.execute(delete(t.allowances).where(t.allowances.c.user_id == user.id))
     now = to_datetime(now_ms)
     person = {"name": None, "attributes": "{}", "locale": None, "timezone": None}
     session.execute(

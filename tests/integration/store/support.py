@@ -30,13 +30,14 @@ def empty(db: Database) -> None:
             t.pages,
             t.notifications,
             t.subscriptions,
+            t.allowances,
             t.streams,
             t.users,
             t.api_keys,
         ):
             session.execute(delete(table))
         session.execute(delete(t.apps).where(t.apps.c.name != "main"))
-        session.execute(t.apps.update().values(all_seq=0))
+        session.execute(t.apps.update().values(all_seq=0, caps=None))
 
     db.run(clear)
 
