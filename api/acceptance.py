@@ -13,10 +13,11 @@ from typing import Any, Final, assert_never
 
 import orjson
 
-from api import audiences
+from api import audiences, sending_time
 from api.intake import PRIORITIES, Intake
 from api.schemas.notifications import NOTIFICATION, NotificationIn
-from api.validation import check, invalid, unsupported
+from api.sending_time import SendingTime
+from api.validation import check, invalid
 from shared import metrics
 from shared.clock import Clock
 from shared.errors import (
@@ -32,6 +33,7 @@ from shared.redis.journal import Accepted, Submission, Verdict
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
 _FULL_RETRY: Final = 5
+_AT_ONCE: Final = SendingTime(None, 0)
 _NOISE: Final = 10
 """Random bytes of one id."""
 
@@ -41,12 +43,13 @@ LeftOut = Callable[[str, tuple[str, ...], tuple[str, ...]], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`ttl`s in seconds, `entry_max` in bytes, `batch_items` in notifications."""
+    """`ttl`s and `send_ahead_max` in seconds, `entry_max` in bytes, `batch_items` in notifications."""
 
     ttl_default: int
     ttl_max: int
     entry_max: int
     batch_items: int
+    send_ahead_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,6 @@ class Acceptance:
 
     def _entry(self, asked: NotificationIn, origin: Origin, now_ms: int, id: str, left_out: LeftOut) -> Entry:
         """Build the journal entry; raises InvalidRequest, NotSupported, BodyTooLarge, and Unavailable by `left_out`."""
-        _refuse_unsupported(asked)
         to = asked["to"]
         audiences.check(to)
         ttl = asked.get("ttl", self._limits.ttl_default)
@@ -145,11 +147,14 @@ class Acceptance:
         out, out_topics = audiences.excluded(exclude) if exclude else ((), ())
         if everyone and out_topics:
             out, out_topics = left_out(origin.app, out, out_topics), ()
+        when = _AT_ONCE
+        if "send_at" in asked or "send_at_zone" in asked:
+            when = sending_time.read(asked, now_ms=now_ms, ahead_max_s=self._limits.send_ahead_max)
         return Entry(
             id=id,
             app=origin.app,
             accepted_at=now_ms,
-            expires_at=now_ms + ttl * 1000,
+            expires_at=max(now_ms, when.until) + ttl * 1000,
             request_id=origin.request_id,
             sender=origin.sender,
             priority=asked.get("priority", "normal"),
@@ -165,6 +170,8 @@ class Acceptance:
             cancel_key=asked.get("cancel_key"),
             thread_key=asked.get("thread_key"),
             tags_json=orjson.dumps(tags).decode() if tags else "[]",
+            send_at=when.at,
+            local_at=when.local_at,
         )
 
 
@@ -173,14 +180,6 @@ def read_key(value: str | None) -> str | None:
     if value is not None and not _KEY.fullmatch(value):
         raise invalid(KEY_HEADER, "1 to 200 visible ASCII characters.")
     return value
-
-
-def _refuse_unsupported(asked: NotificationIn) -> None:
-    """Refuse documented fields that are not served yet, if they say anything."""
-    if asked.get("send_at") is not None:
-        raise unsupported("send_at")
-    if asked.get("send_at_zone") is not None:
-        raise unsupported("send_at_zone")
 
 
 def _highest(entries: list[Entry]) -> str:

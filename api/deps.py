@@ -113,6 +113,7 @@ def _acceptance(
         ttl_max=settings.ttl_max,
         entry_max=settings.body_max,
         batch_items=settings.batch_items,
+        send_ahead_max=settings.send_ahead_max,
     )
     return Acceptance(
         Intake(commit, _enqueue(queue), groups), limits, left_out=left_out, clock=clock, random=os.urandom

@@ -61,6 +61,8 @@ slow_disconnects_total = Counter("bellhop_slow_disconnects", "Connections closed
 node_desync_total = Counter(
     "bellhop_node_desync", "Times a node found itself deaf and registered all its users again."
 )
+due_total = Counter("bellhop_due", "Scheduled notifications handed out because their time had come.")
+released_total = Counter("bellhop_released", "Held deliveries released because their time had come.")
 purged_total = Counter("bellhop_purged", "Notifications deleted because their retention was over.")
 published_total = Counter("bellhop_published", "Notifications published to nodes, by stream.", ["stream"])
 acks_total = Counter("bellhop_acks", "Acks taken from clients.")

@@ -1,16 +1,18 @@
-"""What is done periodically: three ticks, all harmless if they come twice, late or from several beats.
+"""What is done periodically: ticks, all harmless if they come twice, late or from several beats.
 
 No schedule of a user is here: those are due rows in the database. Celery's eta, countdown and retry are not used.
 """
 
 from typing import Any
 
-from shared.protocol.jobs import Expire, JobArgs, Purge, Reconcile
+from shared.protocol.jobs import Due, Expire, JobArgs, Purge, Reconcile, Release
 
 TICK_LIFE_S = 60
 """A tick that waited so long is dropped: a newer one follows, and a long outage must not end in a heap of ticks."""
 
 PERIODS_S: tuple[tuple[JobArgs, float], ...] = (
+    (Due(), 1.0),
+    (Release(), 1.0),
     (Reconcile(), 5.0),
     (Expire(), 10.0),
     (Purge(), 60.0),

@@ -10,7 +10,21 @@ from typing import Any
 from shared.protocol import jobs as protocol
 from shared.protocol.jobs import Job, JobArgs
 from workers.deps import Deps
-from workers.jobs import deliver, expire, mark, page, publish, purge, receipts, reconcile, replay, sync
+from workers.jobs import (
+    deliver,
+    due,
+    expire,
+    mark,
+    page,
+    publish,
+    purge,
+    receipts,
+    reconcile,
+    release,
+    replay,
+    send,
+    sync,
+)
 from workers.outcome import Outcome
 
 
@@ -26,6 +40,9 @@ JOBS: dict[Job, Spec] = {
     Job.DELIVER: Spec(protocol.Deliver, deliver.run),
     Job.PAGE: Spec(protocol.Page, page.run),
     Job.PUBLISH: Spec(protocol.Publish, publish.run),
+    Job.DUE: Spec(protocol.Due, due.run),
+    Job.SEND: Spec(protocol.Send, send.run),
+    Job.RELEASE: Spec(protocol.Release, release.run),
     Job.RECEIPTS: Spec(protocol.Receipts, receipts.run),
     Job.MARK: Spec(protocol.Mark, mark.run),
     Job.REPLAY: Spec(protocol.Replay, replay.run),

@@ -6,7 +6,7 @@ not there yet instead of being told that the field does not exist.
 
 from typing import Annotated, Any, Final, Literal, Required
 
-from pydantic import Field, TypeAdapter, with_config
+from pydantic import Field, StringConstraints, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from api.schemas.audiences import AudienceIn
@@ -26,6 +26,7 @@ from api.schemas.common import (
 TAGS_MAX: Final = 16
 DELIVERIES_MAX: Final = 1000
 DEAD_LETTERS_MAX: Final = 100
+SendAt = Annotated[str, StringConstraints(min_length=16, max_length=40)]
 Priority = Literal["critical", "normal", "bulk"]
 DeliveryState = Literal["pending", "sent", "held", "skipped", "delivered", "expired", "cancelled", "failed"]
 
@@ -42,12 +43,32 @@ class NotificationIn(TypedDict, total=False):
         int,
         Field(ge=1, description="Seconds until it expires undelivered; one day if absent, 30 days at most."),
     ]
-    collapse_key: Annotated[Label | None, Field(description="Kept with the notification.")]
-    cancel_key: Annotated[Label | None, Field(description="Kept with the notification.")]
+    collapse_key: Annotated[
+        Label | None,
+        Field(
+            description="It takes the place of an older one with this key that its recipient has not read."
+        ),
+    ]
+    cancel_key: Annotated[
+        Label | None, Field(description="A name to cancel it by; several may have the same.")
+    ]
     thread_key: Annotated[Label | None, Field(description="Kept with the notification.")]
     tags: Annotated[list[Tag], Field(max_length=TAGS_MAX, description="Kept with the notification.")]
-    send_at: Annotated[str | None, Field(description="Not served yet.")]
-    send_at_zone: Annotated[str | None, Field(description="Not served yet.")]
+    send_at: Annotated[
+        SendAt | None,
+        Field(
+            description="When to send it: an instant (RFC 3339, with `Z` or an offset), or a local time without one and"
+            " with `send_at_zone`. What is past is sent at once. `ttl` counts from then.",
+            examples=["2026-12-01T09:00:00Z", "2026-12-01T09:00:00"],
+        ),
+    ]
+    send_at_zone: Annotated[
+        Label | None,
+        Field(
+            description="The zone of a local `send_at`: an IANA name such as `Europe/Lisbon`, or `recipient`, each"
+            " recipient's own (UTC for who has none)."
+        ),
+    ]
 
 
 @with_config(STRICT)

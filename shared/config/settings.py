@@ -163,6 +163,9 @@ class Settings(BaseSettings):
     batch_items: int = setting(1000, "Most notifications in a batch.", "notifications", ge=1, le=10_000)
     ttl_default: int = setting(86_400, "Life of a notification that names no `ttl`.", "seconds", ge=1)
     ttl_max: int = setting(2_592_000, "Longest `ttl` that is accepted.", "seconds", ge=1)
+    send_ahead_max: int = setting(
+        31_622_400, "How far ahead `send_at` may lie.", "seconds", ge=1, le=315_360_000
+    )
     group_members: int = setting(256, "Most requests committed together.", "requests", ge=1, le=4096)
     group_bytes: int = setting(1_048_576, "Most bytes committed together.", "bytes", ge=1024)
     accept_timeout: float = setting(

@@ -55,6 +55,10 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
 TERMINAL: Final = frozenset(status for status, following in MOVES.items() if not following)
 
 
+UNSENT: Final = frozenset({Status.SCHEDULED, Status.FAILED, Status.CANCELLED})
+"""Of these nothing is waiting to be published, whatever their row lacks."""
+
+
 def sources(target: Status) -> frozenset[Status]:
     """The states from which `target` can be reached: what a conditional UPDATE names."""
     return frozenset(status for status, following in MOVES.items() if target in following)

@@ -73,9 +73,18 @@ class Broadcast:
     excluded: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """One place of one user's stream."""
+
+    user: str
+    seq: int
+
+
 @dataclass(frozen=True, slots=True)
 class AppFrames:
-    """All that one transaction made for one app, ready to publish; items of one user stand in `seq` order."""
+    """All that one transaction made for one app, ready to publish; items of one user stand in `seq` order. What stood
+    at the places `gone` is not to be sent again."""
 
     app: str
     epoch: str
@@ -83,6 +92,7 @@ class AppFrames:
     items: Sequence[Item] = ()
     records: dict[str, Record] = field(default_factory=dict)
     broadcasts: Sequence[Broadcast] = ()
+    gone: Sequence[Place] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,11 @@ def fragment(
     )
 
 
+def replacing(fragment: str, id: str | None) -> str:
+    """The same fragment for somebody of whom it replaces the notification `id`; as `fragment` would have made it."""
+    return fragment if id is None else f'{fragment[:-1]},"replaces":{_text(id)}}}'
+
+
 def head(stream: str, seq: int, prev: int) -> str:
     """The part of a notification frame before its fragment."""
     return f'{{"type":"notification","stream":"{stream}","seq":{seq},"prev":{prev},'

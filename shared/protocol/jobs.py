@@ -25,6 +25,9 @@ class Job(StrEnum):
     DELIVER = "bellhop.deliver"
     PAGE = "bellhop.page"
     PUBLISH = "bellhop.publish"
+    DUE = "bellhop.due"
+    SEND = "bellhop.send"
+    RELEASE = "bellhop.release"
     RECEIPTS = "bellhop.receipts"
     MARK = "bellhop.mark"
     REPLAY = "bellhop.replay"
@@ -75,6 +78,28 @@ class Publish(JobArgs):
 
     job, queue = Job.PUBLISH, Queue.MAINTENANCE
     ids: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due(JobArgs):
+    """Find what is scheduled and due, and have it sent; ticked by beat."""
+
+    job, queue = Job.DUE, Queue.MAINTENANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send(JobArgs):
+    """Send scheduled notifications (<= 256) whose time has come. Queue: by priority."""
+
+    job, queue = Job.SEND, Queue.NORMAL
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(JobArgs):
+    """Release held deliveries whose time has come; ticked by beat."""
+
+    job, queue = Job.RELEASE, Queue.MAINTENANCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

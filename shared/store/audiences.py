@@ -36,6 +36,16 @@ class Audience:
     exclude_topics: tuple[str, ...] = ()
 
 
+def is_dynamic(member: Member) -> bool:
+    """Whether the database must be asked who its audience is."""
+    return bool(member.topics or member.exclude_topics or (member.everyone and member.local_at is not None))
+
+
+def of(member: Member) -> Audience:
+    """The audience of a member that has no place on the stream of everyone."""
+    return Audience(member.users, member.topics, member.exclude, member.exclude_topics)
+
+
 def told(member: Member) -> str | None:
     """What the column `audience` says of a member: its topics, as JSON text; None if it has none. Names are not in it,
     so that erasing a user leaves none there."""

@@ -45,6 +45,17 @@ class Bulk(Protocol):
     ) -> None:
         """Insert deliveries, and count so many new ones into each of these locked streams."""
 
+    def release(
+        self,
+        session: Session,
+        rows: Sequence[NewDelivery],
+        counts: Mapping[int, int],
+        *,
+        now_ms: int,
+        push_due_at: int,
+    ) -> None:
+        """Give deliveries that are held their numbers, and count as many into each of these locked streams."""
+
     def deliver_known(
         self, session: Session, notification_id: str, app_id: int, names: Sequence[str], *, push_due_at: int
     ) -> list[tuple[str, StreamRow]] | None:

@@ -103,6 +103,29 @@ class GenericBulk:
         session.execute(insert(t.deliveries), values)
         _advance(session, counts)
 
+    def release(
+        self,
+        session: Session,
+        rows: Sequence[NewDelivery],
+        counts: Mapping[int, int],
+        *,
+        now_ms: int,
+        push_due_at: int,
+    ) -> None:
+        """Give deliveries that are held their numbers, and count as many into each of these locked streams."""
+        d = t.deliveries.c
+        mine = (d.notification_id == bindparam("of")) & (d.user_id == bindparam("of_user"))
+        values = {"seq": bindparam("to_seq"), "rev": bindparam("to_rev"), "state": State.PENDING}
+        times = {"released_at": to_datetime(now_ms), "push_due_at": to_datetime(push_due_at)}
+        found = [
+            {"of": row.notification_id, "of_user": row.user_id, "to_seq": row.seq, "to_rev": row.rev}
+            for row in rows
+        ]
+        if found:
+            one = update(t.deliveries).where(mine, d.state == State.HELD).values({**values, **times})
+            session.connection().execute(one, found)
+        _advance(session, counts)
+
     def deliver_known(
         self,
         session: Session,  # noqa: ARG002 -- as in shared.store.bulk.Bulk

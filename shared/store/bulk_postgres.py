@@ -100,6 +100,20 @@ _ADD_DELIVERIES = text("""
         CAST(:states AS text[]), CAST(:revs AS bigint[])) AS t(notification_id, user_id, seq, state, rev)
 """)
 
+_RELEASE = text("""
+    WITH grown AS (
+        UPDATE streams s SET last_seq = s.last_seq + t.new, rev = s.rev + 1, total = s.total + t.new,
+            unseen = s.unseen + t.new, unread = s.unread + t.new
+        FROM unnest((SELECT CAST(:ids AS bigint[])), (SELECT CAST(:new AS int[]))) AS t(user_id, new)
+        WHERE s.user_id = t.user_id
+    )
+    UPDATE deliveries d SET state = :pending, seq = t.seq, rev = t.rev,
+        released_at = to_timestamp(:now / 1000.0), push_due_at = to_timestamp(:push_due_at / 1000.0)
+    FROM unnest((SELECT CAST(:notification_ids AS uuid[])), (SELECT CAST(:user_ids AS bigint[])),
+        (SELECT CAST(:seqs AS bigint[])), (SELECT CAST(:revs AS bigint[]))) AS t(notification_id, user_id, seq, rev)
+    WHERE d.notification_id = t.notification_id AND d.user_id = t.user_id AND d.state = :held
+""")
+
 # The rows of streams are locked in their order first; the UPDATE then sees each as the last commit left it.
 _DELIVER_KNOWN = text("""
     WITH locked AS MATERIALIZED (
@@ -215,6 +229,27 @@ class PostgresBulk:
             "new": numbers(counts.values()),
         }
         session.execute(_ADD_DELIVERIES, values)
+
+    def release(
+        self,
+        session: Session,
+        rows: Sequence[NewDelivery],
+        counts: Mapping[int, int],
+        *,
+        now_ms: int,
+        push_due_at: int,
+    ) -> None:
+        """Give deliveries that are held their numbers, and count as many into each of these locked streams."""
+        values = {
+            "notification_ids": words(row.notification_id for row in rows),
+            "user_ids": numbers(row.user_id for row in rows),
+            "seqs": numbers(row.seq for row in rows),
+            "revs": numbers(row.rev for row in rows),
+            "ids": numbers(counts),
+            "new": numbers(counts.values()),
+        }
+        states = {"pending": State.PENDING, "held": State.HELD}
+        session.execute(_RELEASE, {**values, **states, "now": now_ms, "push_due_at": push_due_at})
 
     def deliver_known(
         self, session: Session, notification_id: str, app_id: int, names: Sequence[str], *, push_due_at: int

@@ -3,18 +3,16 @@
 from datetime import datetime
 from typing import NamedTuple
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared.clock import to_ms
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.journal import Entry
-from shared.store import audiences
+from shared.store import entries
 from shared.store.notifications import NotificationRow
 
-_N, _P = t.notifications.c, t.pages.c
+_N = t.notifications.c
 
 
 class DeadRow(NamedTuple):
@@ -48,29 +46,5 @@ def page(session: Session, app_id: int, *, before: str | None = None, limit: int
 
 
 def entry_of(session: Session, app: str, row: NotificationRow) -> Entry:
-    """The journal entry that a failed row was made of; the names of its audience stand in its pages."""
-    pages = select(_P.names).where(_P.notification_id == row.id, _P.names.is_not(None)).order_by(_P.number)
-    names = tuple(name for part in session.scalars(pages) for name in orjson.loads(part))
-    rest = audiences.read(row.audience)
-    return Entry(
-        id=row.id,
-        app=app,
-        accepted_at=to_ms(row.accepted_at),
-        expires_at=to_ms(row.expires_at),
-        request_id=row.request_id,
-        sender=row.sender,
-        priority=row.priority,
-        # Of one to everyone the pages hold whom it excludes.
-        users=() if row.everyone else names,
-        everyone=row.everyone,
-        exclude=names if row.everyone else rest.exclude,
-        event=row.event,
-        data_json=row.data,
-        ttl=row.ttl,
-        collapse_key=row.collapse_key,
-        cancel_key=row.cancel_key,
-        thread_key=row.thread_key,
-        tags_json=row.tags,
-        topics=rest.topics,
-        exclude_topics=rest.exclude_topics,
-    )
+    """The journal entry that a failed row was made of. If it was scheduled it goes at once."""
+    return entries.entry_of(row, app, entries.names_of(session, [row.id]).get(row.id, ()))

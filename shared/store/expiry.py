@@ -21,6 +21,7 @@ from shared.store.receipts import ACK_GRACE_MS
 from shared.store.rows import CHUNK, StreamRow
 
 _N, _D, _U, _S = t.notifications.c, t.deliveries.c, t.users.c, t.streams.c
+_OPEN = (State.PENDING, State.HELD)
 
 
 class InboxOf(NamedTuple):
@@ -41,7 +42,7 @@ class Expired:
 
 
 def expire_due(session: Session, now_ms: int, limit: int = CHUNK) -> Expired:
-    """Expire pending deliveries of at most `limit` users in at most `limit` notifications. Raises RunAgain.
+    """Expire pending and held deliveries of at most `limit` users in at most `limit` notifications. Raises RunAgain.
 
     Only what is published, or failed on some pages and published on the others, is looked at: no page can add
     deliveries to it afterwards, unless a retry gives it a new end.
@@ -50,7 +51,7 @@ def expire_due(session: Session, now_ms: int, limit: int = CHUNK) -> Expired:
     due = _lock_due(session, now_ms, limit)
     if not due:
         return Expired()
-    pending = and_(_D.notification_id.in_(due), _D.state == State.PENDING)
+    pending = and_(_D.notification_id.in_(due), _D.state.in_(_OPEN))
     user_ids = sorted(session.scalars(select(_D.user_id).where(pending).distinct().limit(limit)))
     users = _expire(session, due, user_ids) if user_ids else []
     open_ones = select(_D.notification_id).where(pending).distinct()
@@ -72,14 +73,17 @@ def _lock_due(session: Session, now_ms: int, limit: int) -> list[str]:
 
 
 def _expire(session: Session, due: Sequence[str], user_ids: Sequence[int]) -> list[InboxOf]:
-    """Under the locks of the users: expire what is still pending, and count it out."""
+    """Under the locks of the users: expire what is still pending or held, and count out what had a place."""
     streams = {row.user_id: row for row in bulk_for(session).lock_streams(session, user_ids)}
-    mine = and_(_D.notification_id.in_(due), _D.user_id.in_(user_ids), _D.state == State.PENDING)
-    counts = Counter(session.scalars(select(_D.user_id).where(mine)))
+    mine = and_(_D.notification_id.in_(due), _D.user_id.in_(user_ids), _D.state.in_(_OPEN))
+    counts: Counter[int] = Counter()
+    for user_id, seq in session.execute(select(_D.user_id, _D.seq).where(mine)):
+        counts[user_id] += seq is not None
     if not counts:
         return []
     rev = select(_S.rev + 1).where(_S.user_id == _D.user_id).scalar_subquery()
-    session.execute(update(t.deliveries).where(mine).values(state=State.EXPIRED, rev=rev))
+    over = {"state": State.EXPIRED, "held_until": None, "rev": rev}
+    session.execute(update(t.deliveries).where(mine).values(over))
     by_count: dict[int, list[int]] = defaultdict(list)
     for user_id, count in counts.items():
         by_count[count].append(user_id)

@@ -4,17 +4,22 @@ Bodies stand in the order of their ids and items by user and seq, whichever tran
 are read back after a crash are those that were lost.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from shared.protocol.envelope import AppFrames, Body, Broadcast, Item, Record
-from shared.protocol.frames import fragment
+from shared.protocol.envelope import AppFrames, Body, Broadcast, Item, Place, Record
+from shared.protocol.frames import fragment, replacing
 from shared.store.apps import AppRow
 
 
-def body(*, id: str, request_id: str, event: str, data: str, accepted_at: int, expires_at: int) -> Body:
+def body(*, id: str, request_id: str, event: str, data: str, sent_at: int, expires_at: int) -> Body:
     """What all receivers of a notification share; instants are epoch milliseconds."""
-    text = fragment(id=id, event=event, data_json=data, sent_at_ms=accepted_at, expires_at_ms=expires_at)
+    text = fragment(id=id, event=event, data_json=data, sent_at_ms=sent_at, expires_at_ms=expires_at)
     return Body(id, request_id, text, expires_at)
+
+
+def replaced_by(body: Body, older: str | None) -> Body:
+    """The body for those of whom it takes the place of the notification `older`."""
+    return body if older is None else replace(body, fragment=replacing(body.fragment, older))
 
 
 @dataclass(slots=True)
@@ -24,16 +29,19 @@ class _OfApp:
     items: list[tuple[int, int, str, str]] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
     broadcasts: list[Broadcast] = field(default_factory=list)
+    gone: list[Place] = field(default_factory=list)
 
     def build(self) -> AppFrames:
-        order = {id: number for number, id in enumerate(sorted(self.bodies))}
+        used = {key for *_, key in self.items}
+        order = {key: number for number, key in enumerate(sorted(used))}
         return AppFrames(
             app=self.app.name,
             epoch=self.app.epoch,
-            bodies=[self.bodies[id] for id in order],
-            items=[Item(name, seq, seq - 1, order[id]) for _, seq, name, id in sorted(self.items)],
+            bodies=[self.bodies[key] for key in order],
+            items=[Item(name, seq, seq - 1, order[key]) for _, seq, name, key in sorted(self.items)],
             records=dict(sorted(self.records.items())),
             broadcasts=sorted(self.broadcasts, key=lambda one: one.seq),
+            gone=sorted(self.gone),
         )
 
 
@@ -43,17 +51,24 @@ class FrameSet:
     def __init__(self) -> None:
         self._apps: dict[int, _OfApp] = {}
 
-    def add_body(self, app: AppRow, body: Body) -> None:
-        """The part of a notification that its items refer to by id."""
-        self._of(app).bodies[body.id] = body
+    def add_body(self, app: AppRow, body: Body, variant: str = "") -> str:
+        """The part of a notification that its items share; the key by which they refer to it. Where not all of its
+        receivers get the same bytes, each `variant` is a body of its own."""
+        key = body.id + variant
+        self._of(app).bodies[key] = body
+        return key
 
-    def add_item(self, app: AppRow, user: tuple[int, str], seq: int, id: str) -> None:
+    def add_item(self, app: AppRow, user: tuple[int, str], seq: int, key: str) -> None:
         """One frame of one user's stream; a stream has no gaps, so `prev` is the number before."""
-        self._of(app).items.append((user[0], seq, user[1], id))
+        self._of(app).items.append((user[0], seq, user[1], key))
 
     def add_record(self, app: AppRow, record: Record) -> None:
         """The user's stream after the transaction."""
         self._of(app).records[record.user] = record
+
+    def add_gone(self, app: AppRow, user: str, seq: int) -> None:
+        """A place of a user's stream whose notification was replaced."""
+        self._of(app).gone.append(Place(user, seq))
 
     def add_broadcast(self, app: AppRow, broadcast: Broadcast) -> None:
         """One frame of the stream of everyone."""

@@ -6,9 +6,10 @@ left as it is: a second run of the same group changes nothing and makes the same
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Final
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -18,7 +19,18 @@ from shared.domain.audience import pages, recipients, repaged
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.envelope import Body
-from shared.store import apps, audiences, broadcasts, framing, names, page_failures, reading_back, rescues
+from shared.store import (
+    apps,
+    audiences,
+    broadcasts,
+    fates,
+    framing,
+    names,
+    page_failures,
+    reading_back,
+    rescues,
+    scheduled,
+)
 from shared.store.allocation import Parcel, deliver
 from shared.store.apps import AppRow
 from shared.store.audiences import Audience
@@ -27,28 +39,59 @@ from shared.store.framing import FrameSet
 from shared.store.pages import insert_pages
 from shared.store.rows import Member, NewNotification, PageRef, StoredGroup
 
+Cancelled = Mapping[str, frozenset[str] | None]
+_NONE: Final[Cancelled] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """A member with what was decided about it. `nobody`: no frame will ever be made of it.
 
     One with topics is not `resolved` until it is certain that it is new; `parts` are the pages of its audience then, if
-    that is too big to be held.
+    that is too big to be held. `scheduled`: its audience is what its pages are to keep. `to_all`: it has a place on the
+    stream of everyone. `cancelled`: names for whom it was cancelled meanwhile; None for all.
     """
 
     member: Member
     app: AppRow
     audience: list[str]
-    paged: bool
-    expired: bool
+    paged: bool = False
+    expired: bool = False
     resolved: bool = True
     parts: Iterator[Sequence[str]] | None = None
+    scheduled: bool = False
+    cancelled: frozenset[str] | None = frozenset()
+
+    @property
+    def to_all(self) -> bool:
+        return self.member.everyone and self.member.local_at is None
 
     @property
     def nobody(self) -> bool:
-        return (
-            self.resolved and not self.paged and (self.expired or not (self.member.everyone or self.audience))
+        if self.scheduled or self.cancelled is None:
+            return False
+        return self.resolved and not self.paged and (self.expired or not (self.to_all or self.audience))
+
+    @property
+    def status(self) -> Status:
+        if self.cancelled is None:
+            return Status.CANCELLED
+        if self.scheduled:
+            return Status.SCHEDULED
+        return Status.EXPIRED if self.expired else Status.SENT if self.nobody else Status.SENDING
+
+    def parcel(self, users: Mapping[str, int]) -> Parcel:
+        m = self.member
+        terms = fates.terms(
+            app=self.app,
+            event=m.event,
+            priority=m.priority,
+            collapse_key=m.collapse_key,
+            local_at=m.local_at,
+            cancelled=self.cancelled or frozenset(),
         )
+        pairs = [(users[name], name) for name in self.audience]
+        return Parcel(self.app, self.body(), pairs, self.expired, terms)
 
     def row(self, now_ms: int) -> NewNotification:
         m = self.member
@@ -58,9 +101,9 @@ class _Plan:
             event=m.event,
             data=m.data_json,
             priority=m.priority,
-            everyone=m.everyone,
-            recipients=len(self.audience),
-            status=Status.EXPIRED if self.expired else Status.SENT if self.nobody else Status.SENDING,
+            everyone=self.to_all or (self.scheduled and m.everyone),
+            recipients=0 if m.everyone and self.scheduled else len(self.audience),
+            status=self.status,
             ttl=m.ttl,
             accepted_at=m.accepted_at,
             published_at=now_ms if self.nobody else None,
@@ -81,17 +124,24 @@ class _Plan:
             request_id=m.request_id,
             event=m.event,
             data=m.data_json,
-            accepted_at=m.accepted_at,
+            sent_at=m.send_at or m.accepted_at,
             expires_at=m.expires_at,
         )
 
 
 def store_group(
-    session: Session, members: Iterable[Member], *, now_ms: int, push_after_s: int, page_size: int = 1000
+    session: Session,
+    members: Iterable[Member],
+    *,
+    now_ms: int,
+    push_after_s: int,
+    page_size: int = 1000,
+    cancelled: Cancelled = _NONE,
 ) -> StoredGroup:
     """Store these members and give each delivery its number; what is stored already is read back.
 
-    A member with more than `page_size` receivers becomes a row and pages. Raises UnknownApp, RunAgain.
+    A member with more than `page_size` receivers becomes a row and pages, one whose time has not come a scheduled row.
+    `cancelled`: by id, whom it was cancelled for before it was stored, None for all. Raises UnknownApp, RunAgain.
     """
     unique: dict[str, Member] = {}
     for member in members:
@@ -101,7 +151,9 @@ def store_group(
         return result
     bulk, frames = bulk_for(session), FrameSet()
     known = apps.by_name(session, {member.app for member in unique.values()})
-    plans = [_plan(member, known[member.app], now_ms, page_size) for member in unique.values()]
+    plans = [
+        _plan(m, known[m.app], now_ms, page_size, cancelled.get(m.id, frozenset())) for m in unique.values()
+    ]
     new = bulk.insert_notifications(session, [plan.row(now_ms) for plan in plans], stored_at=now_ms)
     new |= _again(session, bulk, [plan for plan in plans if plan.member.id not in new], now_ms)
     fresh = [plan for plan in plans if plan.member.id in new]
@@ -110,6 +162,9 @@ def store_group(
             fresh[number] = _resolved(session, plan, page_size)
     for plan in fresh:
         _note(session, plan, result, page_size, now_ms)
+    waiting = [(plan.member, plan.audience) for plan in fresh if plan.scheduled]
+    scheduled.keep(session, waiting, page_size=page_size, now_ms=now_ms)
+    scheduled.restore(session, [plan.member for plan in fresh if not plan.scheduled])
     _deliver(session, bulk, fresh, frames, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
     result.already.extend(plan.member.id for plan in plans if plan.member.id not in new)
     if result.already:
@@ -120,28 +175,52 @@ def store_group(
     return result
 
 
-def _plan(member: Member, app: AppRow, now_ms: int, page_size: int) -> _Plan:
+def send_scheduled(
+    session: Session, ids: Sequence[str], *, now_ms: int, push_after_s: int, page_size: int = 1000
+) -> StoredGroup:
+    """Send those of `ids` that are scheduled and due; what another run has sent is not read back. Raises RunAgain."""
+    members = scheduled.take(session, ids, now_ms=now_ms)
+    return store_group(session, members, now_ms=now_ms, push_after_s=push_after_s, page_size=page_size)
+
+
+def _plan(
+    member: Member, app: AppRow, now_ms: int, page_size: int, cancelled: frozenset[str] | None
+) -> _Plan:
     expired = member.expires_at <= now_ms
-    if member.topics or member.exclude_topics:
-        return _Plan(member, app, [], paged=False, expired=expired, resolved=False)
+    if cancelled is None:
+        return _Plan(member, app, recipients(member.users, member.exclude), cancelled=None)
+    if not expired and member.send_at is not None and member.send_at > now_ms:
+        keep = list(member.exclude) if member.everyone else _less(member, cancelled)
+        return _Plan(member, app, keep, scheduled=True)
+    if audiences.is_dynamic(member):
+        return _Plan(member, app, [], expired=expired, resolved=False, cancelled=cancelled)
     audience = [] if member.everyone else recipients(member.users, member.exclude)
-    return _Plan(member, app, audience, len(audience) > page_size, expired)
+    if len(audience) > page_size:
+        # Of a big audience they have no row: nothing but the page would say whose it was.
+        return _Plan(member, app, _less(member, cancelled), paged=True, expired=expired)
+    return _Plan(member, app, audience, expired=expired, cancelled=cancelled)
+
+
+def _less(member: Member, cancelled: frozenset[str]) -> list[str]:
+    return recipients(member.users, (*member.exclude, *cancelled))
 
 
 def _resolved(session: Session, plan: _Plan, page_size: int) -> _Plan:
-    """Look up who its topics are. Once for each notification: a later run takes what this one wrote, whoever has
-    subscribed meanwhile. Of a big audience only the next pages are in memory."""
+    """Look up who its audience is beyond names. Once for each notification: a later run takes what this one wrote,
+    whoever has subscribed meanwhile. Of a big audience only the next pages are in memory."""
     member, app_id = plan.member, plan.app.id
-    if member.everyone:
+    if plan.to_all:
         found = audiences.names(session, app_id, Audience(topics=member.exclude_topics), chunk=page_size)
         out = (*member.exclude, *chain.from_iterable(found))
         return replace(plan, member=replace(member, exclude=out), resolved=True)
-    wanted = Audience(member.users, member.topics, member.exclude, member.exclude_topics)
+    wanted = audiences.of(member)
     parts = repaged(audiences.names(session, app_id, wanted, chunk=page_size), page_size)
     first, second = next(parts, ()), next(parts, None)
     if second is None:
         return replace(plan, audience=list(first), resolved=True)
-    return replace(plan, paged=True, parts=chain((first, second), parts), resolved=True)
+    every, gone = chain((first, second), parts), plan.cancelled or frozenset()
+    left = ([name for name in part if name not in gone] for part in every) if gone else every
+    return replace(plan, paged=True, parts=left, resolved=True)
 
 
 def _again(session: Session, bulk: Bulk, known: Sequence[_Plan], now_ms: int) -> set[str]:
@@ -164,6 +243,8 @@ def _note(session: Session, plan: _Plan, result: StoredGroup, page_size: int, no
     id, priority = plan.member.id, plan.member.priority
     result.stored_ids.append(id)
     receivers = len(plan.audience)
+    if plan.scheduled or plan.cancelled is None:
+        return
     if plan.paged:
         parts = plan.parts or pages(plan.audience, page_size)
         written = insert_pages(session, id, parts, now_ms=now_ms)
@@ -171,7 +252,7 @@ def _note(session: Session, plan: _Plan, result: StoredGroup, page_size: int, no
         receivers = written.names
     elif not plan.nobody:
         result.publish_ids.append(id)
-    if plan.member.topics or plan.member.exclude_topics:
+    if audiences.is_dynamic(plan.member):
         _complete(session, plan, receivers, now_ms)
 
 
@@ -186,12 +267,13 @@ def _complete(session: Session, plan: _Plan, receivers: int, now_ms: int) -> Non
 def _deliver(
     session: Session, bulk: Bulk, fresh: Sequence[_Plan], frames: FrameSet, *, now_ms: int, push_due_at: int
 ) -> None:
-    """Number and insert what is new: first what goes to everyone, then the users' own."""
+    """Number and insert what is new and goes now: first what goes to everyone, then the users' own."""
     to_all: dict[int, list[_Plan]] = defaultdict(list)
     wanted: dict[int, dict[str, None]] = defaultdict(dict)
-    direct = [plan for plan in fresh if plan.audience and not plan.paged]
-    for plan in fresh:
-        if plan.member.everyone and not plan.expired:
+    now = [plan for plan in fresh if not plan.scheduled and plan.cancelled is not None]
+    direct = [plan for plan in now if plan.audience and not plan.paged]
+    for plan in now:
+        if plan.to_all and not plan.expired:
             to_all[plan.app.id].append(plan)
             # An excluded name may belong to somebody who connects for the first time tomorrow.
             wanted[plan.app.id].update(dict.fromkeys(plan.member.exclude))
@@ -200,10 +282,7 @@ def _deliver(
     locked = apps.lock(session, to_all) if to_all else {}
     users = {app: names.resolve(session, bulk, app, wanted[app], now_ms=now_ms) for app in sorted(wanted)}
     for app_id, plans in sorted(to_all.items()):
-        bodies = [(plan.body(), plan.member.exclude) for plan in plans]
-        broadcasts.number(session, locked[app_id], bodies, users[app_id], frames)
-    parcels = []
-    for plan in direct:
-        ids = users[plan.app.id]
-        parcels.append(Parcel(plan.app, plan.body(), [(ids[n], n) for n in plan.audience], plan.expired))
-    deliver(session, bulk, parcels, frames, push_due_at=push_due_at)
+        new = [broadcasts.New(plan.body(), plan.member.exclude, plan.member.collapse_key) for plan in plans]
+        broadcasts.number(session, locked[app_id], new, users[app_id], frames, now_ms=now_ms)
+    parcels = [plan.parcel(users[plan.app.id]) for plan in direct]
+    deliver(session, bulk, parcels, frames, now_ms=now_ms, push_due_at=push_due_at)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, select
+from sqlalchemy import Row, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
@@ -14,7 +14,8 @@ from shared.store.apps import AppRow
 from shared.store.marks import in_state, own_items
 
 _N, _D = t.notifications.c, t.deliveries.c
-_COLUMNS = (_N.event, _N.data, _N.accepted_at, _D.seen_at, _D.read_at, _D.archived_at, _N.expires_at)
+_SENT = func.coalesce(_D.released_at, _N.send_at, _N.accepted_at)
+_COLUMNS = (_N.event, _N.data, _SENT, _D.seen_at, _D.read_at, _D.archived_at, _N.expires_at)
 
 
 @dataclass(frozen=True, slots=True)

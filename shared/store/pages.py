@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
 from shared.db import RunAgain
-from shared.domain.notification import Status
+from shared.domain.notification import UNSENT, Status
 from shared.models import tables as t
 from shared.protocol.envelope import AppFrames, Body, Item
-from shared.store import apps, names, reading_back
+from shared.store import apps, fates, names, reading_back
 from shared.store.allocation import Parcel, deliver
 from shared.store.apps import AppRow
 from shared.store.bulk import bulk_for
+from shared.store.fates import Terms
 from shared.store.framing import FrameSet
 from shared.store.rows import PageRef, StreamRow
 
@@ -34,6 +35,7 @@ class _Page(NamedTuple):
     app: AppRow
     body: Body
     expired: bool
+    terms: Terms | None
 
 
 class Written(NamedTuple):
@@ -68,8 +70,9 @@ def store_page(
 ) -> AppFrames | None:
     """Store one page, or read back what was stored of it; the frames to publish.
 
-    None: the page is unknown, published already, given up, or of a failed notification. Frames without items: it
-    expired before it was stored, or its users were erased; mark it as published all the same. Raises RunAgain.
+    None: the page is unknown, published already, given up, or of a notification that is scheduled, failed or
+    cancelled. Frames without items: it expired before it was stored, its users were erased, or none of them gets it
+    now; mark it as published all the same. Raises RunAgain.
     """
     page = _lock(session, notification_id, number, now_ms)
     if page is None:
@@ -136,7 +139,7 @@ def stale_pages(session: Session, *, older_than_ms: int, limit: int) -> list[Pag
         select(p.notification_id, p.number, n.priority)
         .join(t.notifications, n.id == p.notification_id)
         .where(p.published_at.is_(None), p.failed_at.is_(None), touched < to_datetime(older_than_ms))
-        .where(n.status != Status.FAILED)
+        .where(n.status.not_in(sorted(UNSENT)))
         .order_by(p.created_at, p.notification_id, p.number)
         .limit(limit)
     )
@@ -151,15 +154,23 @@ def _lock(session: Session, notification_id: str, number: int, now_ms: int) -> _
     if row is None or row.published_at is not None or row.failed_at is not None:
         return None
     found = session.execute(reading_back.BODY_COLUMNS.where(n.id == notification_id)).one()
-    if found.status == Status.FAILED:
+    if found.status in UNSENT:
         return None
+    app = apps.by_id(session, [found.app_id])[found.app_id]
     return _Page(
         number=number,
         names=orjson.loads(row.names),
         stored=row.stored_at is not None,
-        app=apps.by_id(session, [found.app_id])[found.app_id],
+        app=app,
         body=reading_back.body_of(found),
         expired=to_ms(found.expires_at) <= now_ms or found.expired_at is not None,
+        terms=fates.terms(
+            app=app,
+            event=found.event,
+            priority=found.priority,
+            collapse_key=found.collapse_key,
+            local_at=found.local_at,
+        ),
     )
 
 
@@ -167,13 +178,14 @@ def _store(session: Session, page: _Page, *, now_ms: int, push_due_at: int) -> A
     """Store a page in one step where all its users are known and the database can, else in several."""
     bulk = bulk_for(session)
     known = None
-    if not page.expired:
+    if not page.expired and page.terms is None:
         known = bulk.deliver_known(session, page.body.id, page.app.id, page.names, push_due_at=push_due_at)
     if known is None:
         frames = FrameSet()
         users = names.resolve(session, bulk, page.app.id, page.names, now_ms=now_ms)
-        parcel = Parcel(page.app, page.body, [(users[name], name) for name in page.names], page.expired)
-        deliver(session, bulk, [parcel], frames, push_due_at=push_due_at)
+        pairs = [(users[name], name) for name in page.names]
+        parcel = Parcel(page.app, page.body, pairs, page.expired, page.terms)
+        deliver(session, bulk, [parcel], frames, now_ms=now_ms, push_due_at=push_due_at)
         stored, ids = _one(page, frames), list(users.values())
     else:
         stored, ids = _framed(page, known), [row.user_id for _, row in known]

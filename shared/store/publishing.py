@@ -13,7 +13,7 @@ from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
-from shared.domain.notification import Status
+from shared.domain.notification import UNSENT
 from shared.models import tables as t
 from shared.protocol.envelope import AppFrames
 from shared.store import reading_back
@@ -64,7 +64,9 @@ def unpublished(session: Session, *, older_than_ms: int, limit: int) -> Unpublis
     touched = func.coalesce(n.next_attempt_at, n.stored_at)
     statement = (
         select(n.id)
-        .where(n.published_at.is_(None), n.status != Status.FAILED, touched < to_datetime(older_than_ms))
+        .where(
+            n.published_at.is_(None), n.status.not_in(sorted(UNSENT)), touched < to_datetime(older_than_ms)
+        )
         .where(~exists().where(p.notification_id == n.id))
         .order_by(n.stored_at, n.id)
         .limit(limit)

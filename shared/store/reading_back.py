@@ -2,18 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from shared.clock import to_ms
-from shared.domain.notification import Status
+from shared.domain.notification import UNSENT
 from shared.models import tables as t
 from shared.protocol.envelope import Body, Broadcast
 from shared.store import apps, framing
 from shared.store.apps import AppRow
-from shared.store.broadcasts import excluded_names
+from shared.store.broadcasts import excluded_names, replaced
 from shared.store.framing import FrameSet
 from shared.store.rows import PageRef, StreamRow, chunks
 
@@ -27,6 +28,8 @@ BODY_COLUMNS = select(
     _N.event,
     _N.data,
     _N.accepted_at,
+    _N.send_at,
+    _N.local_at,
     _N.expires_at,
     _N.expired_at,
     _N.request_id,
@@ -34,13 +37,15 @@ BODY_COLUMNS = select(
     _N.status,
     _N.all_seq,
     _N.excluded,
+    _N.collapse_key,
 )
 _STREAM = [_S[name] for name in StreamRow._fields]
 _ITEMS = (
-    select(_D.notification_id, _D.seq, _U.name, *_STREAM)
+    select(_D.notification_id, _D.seq, _D.replaces, _U.name, *_STREAM)
     .join(t.users, _U.id == _D.user_id)
     .join(t.streams, _S.user_id == _D.user_id)
-    .where(_D.seq.is_not(None), _U.name.is_not(None))
+    # What was released is published by whoever released it.
+    .where(_D.seq.is_not(None), _D.released_at.is_(None), _U.name.is_not(None))
 )
 
 
@@ -52,14 +57,14 @@ class Back:
     pages: list[PageRef] = field(default_factory=list)
 
 
-def body_of(row: AnyRow) -> Body:
-    """The body in a row of BODY_COLUMNS."""
+def body_of(row: AnyRow, released_at: datetime | None = None) -> Body:
+    """The body in a row of BODY_COLUMNS, for those who got it at once or those to whom it was released."""
     return framing.body(
         id=row.id,
         request_id=row.request_id,
         event=row.event,
         data=row.data,
-        accepted_at=to_ms(row.accepted_at),
+        sent_at=to_ms(released_at or row.send_at or row.accepted_at),
         expires_at=to_ms(row.expires_at),
     )
 
@@ -69,7 +74,7 @@ def read_back(session: Session, ids: Sequence[str], frames: FrameSet) -> Back:
     back = Back()
     for part in chunks(sorted(ids)):
         rows = session.execute(
-            BODY_COLUMNS.where(_N.id.in_(part), _N.published_at.is_(None), _N.status != Status.FAILED)
+            BODY_COLUMNS.where(_N.id.in_(part), _N.published_at.is_(None), _N.status.not_in(sorted(UNSENT)))
         ).all()
         pages = _unpublished_pages(session, [row.id for row in rows])
         back.pages.extend(pages)
@@ -111,13 +116,16 @@ def _read_whole(session: Session, rows: Sequence[AnyRow], frames: FrameSet) -> N
     for row in rows:
         if row.all_seq is not None:
             names = excluded_names(session, row.excluded)
-            broadcast = Broadcast(row.all_seq, row.all_seq - 1, bodies[row.id], names)
+            key = row.collapse_key
+            older = None if key is None else replaced(session, row.app_id, key, row.all_seq)
+            body = framing.replaced_by(bodies[row.id], older)
+            broadcast = Broadcast(row.all_seq, row.all_seq - 1, body, names)
             frames.add_broadcast(known[row.app_id], broadcast)
 
 
 def _add_items(app: AppRow, bodies: dict[str, Body], rows: Sequence[AnyRow], frames: FrameSet) -> None:
-    for id, seq, name, *stream in rows:
+    for id, seq, replaces, name, *stream in rows:
         row = StreamRow(*stream)
-        frames.add_body(app, bodies[id])
-        frames.add_item(app, (row.user_id, name), seq, id)
+        key = frames.add_body(app, framing.replaced_by(bodies[id], replaces), replaces or "")
+        frames.add_item(app, (row.user_id, name), seq, key)
         frames.add_record(app, row.record(name))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
@@ -19,13 +19,16 @@ from shared.protocol.envelope import TailFrame
 from shared.protocol.frames import fragment
 from shared.store import apps, counts, streams
 from shared.store.apps import AppRow
+from shared.store.broadcasts import REPLACED_ID
 from shared.store.rows import StreamRow
 
 NEWEST: Final = 100
 """How many notifications to everyone a client gets that does not say where it stands."""
 
 _N, _D = t.notifications.c, t.deliveries.c
-_CONTENT = (_N.id, _N.event, _N.data, _N.accepted_at, _N.expires_at)
+_CONTENT = (_N.id, _N.event, _N.data, _N.expires_at)
+_OWN_SENT = func.coalesce(_D.released_at, _N.send_at, _N.accepted_at)
+_ALL_SENT = func.coalesce(_N.send_at, _N.accepted_at)
 _Place = Row[*tuple[Any, ...]]
 
 __all__ = ["NEWEST", "Replay", "read_frames"]
@@ -85,7 +88,7 @@ def _me(
         return 0, []
     start = stream.acked if since is None else since
     rows = session.execute(
-        select(_D.seq, *_CONTENT)
+        select(_D.seq, _OWN_SENT, _D.replaces, *_CONTENT)
         .join(t.notifications, _N.id == _D.notification_id)
         .where(_D.user_id == stream.user_id, _D.seq > start, _D.seq <= stream.last_seq)
         .where(
@@ -105,7 +108,7 @@ def _all(
     """Where everyone's frames begin, and what is to be seen after that; one more than `limit` at most."""
     user_id = stream.user_id if stream else None
     start = (stream.all_acked if stream else 0) if since is None else since
-    statement = select(_N.all_seq, *_CONTENT).where(
+    statement = select(_N.all_seq, _ALL_SENT, REPLACED_ID, *_CONTENT).where(
         counts.visible_to_all(app.id, user_id, to_datetime(now_ms)),
         _N.all_seq > start,
         _N.all_seq <= app.all_seq,
@@ -120,12 +123,17 @@ def _chain(start: int, rows: Sequence[_Place], *, top: int) -> list[TailFrame]:
     """Frames and positions from `start` to `top` without a hole."""
     frames: list[TailFrame] = []
     last = start
-    for seq, id, event, data, accepted_at, expires_at in rows:
+    for seq, sent_at, replaces, id, event, data, expires_at in rows:
         if seq - last > 1:
             frames.append(TailFrame(seq - 1, last, 0, b""))
         expires = to_ms(expires_at)
         text = fragment(
-            id=id, event=event, data_json=data, sent_at_ms=to_ms(accepted_at), expires_at_ms=expires
+            id=id,
+            event=event,
+            data_json=data,
+            sent_at_ms=to_ms(sent_at),
+            expires_at_ms=expires,
+            replaces=replaces,
         )
         frames.append(TailFrame(seq, seq - 1, expires, text.encode()))
         last = seq

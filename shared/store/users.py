@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared.clock import to_datetime
 from shared.db import RunAgain
 from shared.models import tables as t
-from shared.store import names
+from shared.store import names, scheduled
 from shared.store.bulk import bulk_for
 from shared.store.rows import chunks
 
@@ -68,6 +68,7 @@ def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
     user = get(session, app_id, name)
     if user is None:
         return False
+    scheduled.forget(session, app_id, name)
     only_theirs = _lock_only_theirs(session, user.id)
     stream = names.lock(session, bulk_for(session), [user.id])[user.id]
     if _only_theirs(session, user.id) != only_theirs:

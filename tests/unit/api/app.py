@@ -89,7 +89,13 @@ class FakeApp:
             now_ms=self.clock.now_ms,
         )
         intake = Intake(self.journal.accept, self.queue.enqueue, GroupLimits(timeout=0.2))
-        limits = Limits(ttl_default=86_400, ttl_max=2_592_000, entry_max=262_144, batch_items=1000)
+        limits = Limits(
+            ttl_default=86_400,
+            ttl_max=2_592_000,
+            entry_max=262_144,
+            batch_items=1000,
+            send_ahead_max=31_622_400,
+        )
         return Deps(
             settings=self.settings,
             clock=self.clock,

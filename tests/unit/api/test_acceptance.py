@@ -49,7 +49,9 @@ def subscribers() -> Subscribers:
 
 @pytest.fixture
 def acceptance(journal: FakeJournal, subscribers: Subscribers) -> Acceptance:
-    limits = Limits(ttl_default=86_400, ttl_max=2_592_000, entry_max=1000, batch_items=5)
+    limits = Limits(
+        ttl_default=86_400, ttl_max=2_592_000, entry_max=1000, batch_items=5, send_ahead_max=86_400
+    )
     intake = Intake(journal.accept, FakeQueue().enqueue, GroupLimits())
     return Acceptance(
         intake, limits, left_out=subscribers.left_out, clock=FakeClock(), random=counting_random()
@@ -129,8 +131,6 @@ def test_an_audience_that_says_nothing_or_two_things_is_refused(acceptance, to, 
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"send_at": "2026-01-01T00:00:00Z"}, "send_at"),
-        ({"send_at_zone": "Europe/Berlin"}, "send_at_zone"),
         ({"to": {"segments": ["s"]}}, "to.segments"),
         ({"to": {"conversation": "c"}}, "to.conversation"),
     ],
@@ -260,7 +260,7 @@ def test_a_full_journal_says_when_to_come_back(acceptance, journal):
 
 def test_a_batch_answers_for_each_in_order(acceptance, journal):
     answered = acceptance.many(
-        [ASKED, {"event": "e"}, asked(ttl=False), asked(send_at="x"), ASKED], ORIGIN, None
+        [ASKED, {"event": "e"}, asked(ttl=False), asked(to={"conversation": "c"}), ASKED], ORIGIN, None
     )
 
     items = orjson.loads(answered.body)["items"]

@@ -85,10 +85,12 @@ def test_every_queue_is_consumed_by_a_line_of_the_procfile():
     assert sorted(consumed) == sorted(Queue)
 
 
-def test_beat_ticks_the_reconciler_every_5_the_expiry_every_10_and_the_purge_every_60_seconds():
+def test_beat_ticks_each_job_in_its_period():
     table = schedule()
 
     assert {name: entry["schedule"] for name, entry in table.items()} == {
+        "bellhop.due": 1.0,
+        "bellhop.release": 1.0,
         "bellhop.reconcile": 5.0,
         "bellhop.expire": 10.0,
         "bellhop.purge": 60.0,

@@ -1,0 +1,182 @@
+"""Notifications that wait for their time: a row without deliveries, whose audience is asked for when it is sent.
+
+`due_at` is when somebody looks at it next. Whoever claims it moves that on: two never claim the same, and a claim that
+led to nothing is made again. To be sent it is taken out and stored anew in one transaction, as any other is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from shared.clock import to_datetime, to_ms
+from shared.domain.audience import pages
+from shared.domain.notification import Status
+from shared.models import tables as t
+from shared.store import apps, audiences, entries
+from shared.store.rows import CHUNK, Member, chunks
+
+_N, _P = t.notifications.c, t.pages.c
+
+_BOUND: Final = {"send_at": "at", "local_at": "local", "due_at": "due", "audience": "rest"}
+LEASE_MS: Final = 60_000
+"""How long a claim holds."""
+_ROW: Final = (
+    _N.id,
+    _N.app_id,
+    _N.accepted_at,
+    _N.expires_at,
+    _N.request_id,
+    _N.sender,
+    _N.priority,
+    _N.everyone,
+    _N.event,
+    _N.data,
+    _N.ttl,
+    _N.collapse_key,
+    _N.cancel_key,
+    _N.thread_key,
+    _N.tags,
+    _N.audience,
+    _N.send_at,
+    _N.local_at,
+)
+
+
+class Due(NamedTuple):
+    """One that is due; `recipients` are the named ones."""
+
+    id: str
+    priority: str
+    recipients: int
+
+
+def keep(
+    session: Session, members: Sequence[tuple[Member, Sequence[str]]], *, page_size: int, now_ms: int
+) -> None:
+    """Complete the rows of scheduled ones, just inserted: their time, and their audience. With each the names that are
+    written on its pages: whom it is for, or of one to everyone whom it is not for."""
+    if not members:
+        return
+    rows, parts = [], []
+    for member, names in members:
+        at = to_datetime(member.send_at or now_ms)
+        rest = audiences.to_send_again(member)
+        rows.append({"of": member.id, "at": at, "local": member.local_at, "due": at, "rest": rest})
+        for number, part in enumerate(pages(names, page_size)):
+            text = orjson.dumps(part).decode()
+            parts.append({"notification_id": member.id, "number": number, "names": text})
+    one = update(t.notifications).where(_N.id == bindparam("of"))
+    values: dict[str, Any] = {name: bindparam(key) for name, key in _BOUND.items()}
+    session.connection().execute(one.values(values), rows)
+    for start in range(0, len(parts), CHUNK):
+        made = [{**part, "created_at": to_datetime(now_ms)} for part in parts[start : start + CHUNK]]
+        session.execute(insert(t.pages), made)
+
+
+def restore(session: Session, members: Sequence[Member]) -> None:
+    """Write into rows that were stored anew when they were to be sent."""
+    rows = [
+        {"of": member.id, "at": to_datetime(member.send_at), "local": member.local_at}
+        for member in members
+        if member.send_at is not None
+    ]
+    if rows:
+        one = update(t.notifications).where(_N.id == bindparam("of"))
+        times = one.values(send_at=bindparam("at"), local_at=bindparam("local"))
+        session.connection().execute(times, rows)
+
+
+def any_due(session: Session, now_ms: int) -> bool:
+    """Whether a claim would find something; takes no lock."""
+    return session.execute(select(_N.id).where(_is_due(now_ms)).limit(1)).first() is not None
+
+
+def claim(session: Session, now_ms: int, *, limit: int) -> list[Due]:
+    """Claim what is due, the longest due first, at most `limit`; nobody else gets these for a minute."""
+    found = [
+        Due(*row)
+        for row in session.execute(
+            select(_N.id, _N.priority, _N.recipients)
+            .where(_is_due(now_ms))
+            .order_by(_N.due_at, _N.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True, key_share=True)
+        )
+    ]
+    later = {"due_at": to_datetime(now_ms + LEASE_MS)}
+    for part in chunks([one.id for one in found]):
+        session.execute(update(t.notifications).where(_N.id.in_(part)).values(later))
+    return found
+
+
+def take(session: Session, ids: Sequence[str], *, now_ms: int) -> list[Member]:
+    """Take those of `ids` that are still scheduled and due out of the table, to be stored anew in this transaction."""
+    found: list[Any] = []
+    for part in chunks(sorted(set(ids))):
+        found += session.execute(
+            select(*_ROW)
+            .where(_N.id.in_(part), _N.status == Status.SCHEDULED, _N.send_at <= to_datetime(now_ms))
+            .order_by(_N.id)
+            .with_for_update()
+        ).all()
+    taken = [row.id for row in found]
+    names = entries.names_of(session, taken)
+    known = apps.by_id(session, {row.app_id for row in found}) if found else {}
+    for part in chunks(taken):
+        session.execute(delete(t.pages).where(_P.notification_id.in_(part)))
+        session.execute(delete(t.notifications).where(_N.id.in_(part)))
+    return [
+        replace(
+            entries.entry_of(row, known[row.app_id].name, names.get(row.id, ())),
+            send_at=to_ms(row.send_at),
+            local_at=row.local_at,
+        )
+        for row in found
+    ]
+
+
+def forget(session: Session, app_id: int, name: str) -> None:
+    """Take a name off the pages of all that is scheduled. Locks the notifications first, as everybody does."""
+    text = orjson.dumps(name).decode()
+    # Any character of a name may mean something in a LIKE pattern; what it finds too much is sorted out below.
+    like = _P.names.contains(text, autoescape=True)
+    waiting = (_N.app_id == app_id) & _N.due_at.is_not(None)
+    ids = select(_N.id).join(t.pages, _P.notification_id == _N.id).where(waiting, like).distinct()
+    for part in chunks(sorted(session.scalars(ids))):
+        locked = select(_N.id).where(_N.id.in_(part), _N.status == Status.SCHEDULED).order_by(_N.id)
+        own = list(session.scalars(locked.with_for_update()))
+        pages_of = select(_P.notification_id, _P.number, _P.names).where(_P.notification_id.in_(own), like)
+        for id, number, names in session.execute(pages_of).all():
+            left = orjson.dumps([one for one in orjson.loads(names) if one != name]).decode()
+            mine = (_P.notification_id == id) & (_P.number == number)
+            session.execute(update(t.pages).where(mine).values(names=left))
+
+
+def put_off(session: Session, id: str, *, attempts: int, until_ms: int) -> None:
+    """Note how often sending one has failed, and when it is due again."""
+    values = {"attempts": attempts, "due_at": to_datetime(until_ms)}
+    session.execute(update(t.notifications).where(_scheduled(id)).values(values))
+
+
+def fail(session: Session, id: str, *, error: str, attempts: int, now_ms: int) -> bool:
+    """Give one up: a dead letter, which can be retried; False if it is not scheduled any more."""
+    values = {"status": Status.FAILED, "failed_at": to_datetime(now_ms), "error": error, "due_at": None}
+    statement = update(t.notifications).where(_scheduled(id)).values({**values, "attempts": attempts})
+    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def attempts_of(session: Session, id: str) -> int | None:
+    """How often sending one failed; None if it is not scheduled any more. Locks it."""
+    return session.scalar(select(_N.attempts).where(_scheduled(id)).with_for_update())
+
+
+def _scheduled(id: str) -> Any:
+    return (_N.id == id) & (_N.status == Status.SCHEDULED)
+
+
+def _is_due(now_ms: int) -> Any:
+    return (_N.due_at <= to_datetime(now_ms)) & (_N.status == Status.SCHEDULED)
