@@ -27,10 +27,18 @@ _INDEXES = {
 }
 
 
+def _unpublished(columns: list[str], condition: str) -> None:
+    name, where = "ix_notifications_unpublished", sa.text(condition)
+    op.drop_index(name, table_name="notifications")
+    op.create_index(name, "notifications", columns, postgresql_where=where, sqlite_where=where)
+
+
 def upgrade() -> None:
     op.add_column("notifications", sa.Column("send_at", UtcDateTime(), nullable=True))
     op.add_column("notifications", sa.Column("local_at", sa.String(19), nullable=True))
     op.add_column("notifications", sa.Column("due_at", UtcDateTime(), nullable=True))
+    # Nothing that is scheduled may be in the way of what is to be published: there may be a million of them.
+    _unpublished(["published_at", "due_at", "stored_at"], "published_at IS NULL AND due_at IS NULL")
     op.add_column("deliveries", sa.Column("released_at", UtcDateTime(), nullable=True))
     op.add_column("deliveries", sa.Column("replaces", UuidText(), nullable=True))
     op.add_column("apps", sa.Column("caps", JsonText, nullable=True))
@@ -45,5 +53,6 @@ def downgrade() -> None:
     op.drop_column("apps", "caps")
     for name in ("replaces", "released_at"):
         op.drop_column("deliveries", name)
+    _unpublished(["published_at", "stored_at"], "published_at IS NULL")
     for name in ("due_at", "local_at", "send_at"):
         op.drop_column("notifications", name)

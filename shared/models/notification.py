@@ -21,7 +21,7 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 
 class Notification(Base, table=True):
     """One accepted notification; immutable but for its state and times. `audience` is what of it is not names, as
-    shared.store.audiences writes it; NULL if it is all names, or everyone.
+    shared.store.audiences writes it; NULL if it is all names, or everyone. While it is scheduled it is all of it.
 
     `send_at` and `local_at` are as in shared.protocol.journal.Entry. `due_at`: when it is looked at next; NULL unless
     it is scheduled. Cancelled, and not over (`expired_at`): its deliveries are still being taken back.
@@ -33,7 +33,13 @@ class Notification(Base, table=True):
         _partial(
             "ix_notifications_everyone", "app_id", "everyone", "expires_at", where="all_seq IS NOT NULL"
         ),
-        _partial("ix_notifications_unpublished", "published_at", "stored_at", where="published_at IS NULL"),
+        _partial(
+            "ix_notifications_unpublished",
+            "published_at",
+            "due_at",
+            "stored_at",
+            where="published_at IS NULL AND due_at IS NULL",
+        ),
         _partial("ix_notifications_expiring", "expired_at", "expires_at", where="expired_at IS NULL"),
         _partial("ix_notifications_over", "expired_at", where="expired_at IS NOT NULL"),
         _partial("ix_notifications_failed", "app_id", "failed_at", where="failed_at IS NOT NULL"),

@@ -5,7 +5,7 @@ stays flat however many they are. Whoever one of the exclusions names is out, wh
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -62,8 +62,23 @@ def to_send_again(member: Member) -> str | None:
     return orjson.dumps(rest).decode()
 
 
+def whole(member: Member) -> str:
+    """What the column says of one that is scheduled: all of its audience, names too."""
+    found = {name: values for name, values in asdict(of(member)).items() if values}
+    return orjson.dumps({"users": [], **found}).decode()
+
+
+def without(column: str, name: str) -> str:
+    """What `whole` wrote, less one name."""
+    found = orjson.loads(column)
+    for key in ("users", "exclude"):
+        if key in found:
+            found[key] = [one for one in found[key] if one != name]
+    return orjson.dumps(found).decode()
+
+
 def read(column: str | None) -> Audience:
-    """The audience, without its users, that a column was written for."""
+    """The audience that a column was written for; with its users only if it is scheduled."""
     rest = orjson.loads(column) if column else {}
     return Audience(**{name: tuple(values) for name, values in rest.items()})
 

@@ -1,6 +1,7 @@
 """The journal entry that a row was made of, so that it can be stored anew: what failed, and what is scheduled.
 
-The names of its audience stand on its pages; of one to everyone these are the names that it excludes.
+The names of its audience stand on its pages, of one to everyone those that it excludes; of one that is, or was,
+scheduled in the column `audience`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,8 @@ from shared.store.rows import chunks
 _P = t.pages.c
 
 
-def entry_of(row: Any, app: str, names: tuple[str, ...]) -> Entry:
-    """The entry of a row of notifications, without its times."""
+def entry_of(row: Any, app: str, names: tuple[str, ...] = ()) -> Entry:
+    """The entry of a row of notifications, without its times; `names` are those on its pages."""
     rest = audiences.read(row.audience)
     return Entry(
         id=row.id,
@@ -30,9 +31,9 @@ def entry_of(row: Any, app: str, names: tuple[str, ...]) -> Entry:
         request_id=row.request_id,
         sender=row.sender,
         priority=row.priority,
-        users=() if row.everyone else names,
+        users=() if row.everyone else names or rest.users,
         everyone=row.everyone,
-        exclude=names if row.everyone else rest.exclude,
+        exclude=names if row.everyone and names else rest.exclude,
         event=row.event,
         data_json=row.data,
         ttl=row.ttl,

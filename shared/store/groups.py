@@ -48,7 +48,7 @@ class _Plan:
     """A member with what was decided about it. `nobody`: no frame will ever be made of it.
 
     One with topics is not `resolved` until it is certain that it is new; `parts` are the pages of its audience then, if
-    that is too big to be held. `scheduled`: its audience is what its pages are to keep. `to_all`: it has a place on the
+    that is too big to be held. `scheduled`: it waits for its time. `to_all`: it has a place on the
     stream of everyone. `cancelled`: names for whom it was cancelled meanwhile; None for all.
     """
 
@@ -102,7 +102,7 @@ class _Plan:
             data=m.data_json,
             priority=m.priority,
             everyone=self.to_all or (self.scheduled and m.everyone),
-            recipients=0 if m.everyone and self.scheduled else len(self.audience),
+            recipients=len(self.audience),
             status=self.status,
             ttl=m.ttl,
             accepted_at=m.accepted_at,
@@ -162,8 +162,7 @@ def store_group(
             fresh[number] = _resolved(session, plan, page_size)
     for plan in fresh:
         _note(session, plan, result, page_size, now_ms)
-    waiting = [(plan.member, plan.audience) for plan in fresh if plan.scheduled]
-    scheduled.keep(session, waiting, page_size=page_size, now_ms=now_ms)
+    scheduled.keep(session, [plan.member for plan in fresh if plan.scheduled], now_ms=now_ms)
     scheduled.restore(session, [plan.member for plan in fresh if not plan.scheduled])
     _deliver(session, bulk, fresh, frames, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
     result.already.extend(plan.member.id for plan in plans if plan.member.id not in new)
@@ -190,8 +189,8 @@ def _plan(
     if cancelled is None:
         return _Plan(member, app, recipients(member.users, member.exclude), cancelled=None)
     if not expired and member.send_at is not None and member.send_at > now_ms:
-        keep = list(member.exclude) if member.everyone else _less(member, cancelled)
-        return _Plan(member, app, keep, scheduled=True)
+        left = replace(member, exclude=(*member.exclude, *cancelled)) if cancelled else member
+        return _Plan(left, app, recipients(left.users, left.exclude), scheduled=True)
     if audiences.is_dynamic(member):
         return _Plan(member, app, [], expired=expired, resolved=False, cancelled=cancelled)
     audience = [] if member.everyone else recipients(member.users, member.exclude)

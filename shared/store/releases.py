@@ -64,7 +64,7 @@ def any_due(session: Session, now_ms: int) -> bool:
 def release_due(session: Session, *, now_ms: int, push_after_s: int, limit: int = CHUNK) -> Released:
     """Release at most `limit` deliveries, the longest due first. Raises RunAgain."""
     due = (_D.held_until <= to_datetime(now_ms)) & (_D.state == State.HELD)
-    wanted = select(_D.notification_id, _D.user_id).where(due).order_by(_D.held_until, _D.notification_id)
+    wanted = select(_D.notification_id, _D.user_id).where(due).order_by(_D.held_until)
     pairs = [Pair(*row) for row in session.execute(wanted.limit(min(limit, CHUNK)))]
     if not pairs:
         return Released()

@@ -1,5 +1,7 @@
 """Notifications that wait for their time: a row without deliveries, whose audience is asked for when it is sent.
 
+Whom it is for stands in the column `audience` until then, names included.
+
 `due_at` is when somebody looks at it next. Whoever claims it moves that on: two never claim the same, and a claim that
 led to nothing is made again. To be sent it is taken out and stored anew in one transaction, as any other is.
 """
@@ -9,21 +11,30 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
-from shared.domain.audience import pages
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.store import apps, audiences, entries
-from shared.store.rows import CHUNK, Member, chunks
+from shared.store.rows import Member, chunks
 
-_N, _P = t.notifications.c, t.pages.c
+_N = t.notifications.c
 
 _BOUND: Final = {"send_at": "at", "local_at": "local", "due_at": "due", "audience": "rest"}
 LEASE_MS: Final = 60_000
 """How long a claim holds."""
+# One statement, and no ids that travel to the client and back. By the index alone: a sort of equal instants by id would
+# read all that is due, for each thousand of it (98 of 114 ms with 100,000 due).
+_CLAIM: Final = text("""
+    WITH due AS (
+        SELECT id FROM notifications WHERE due_at <= :now AND status = :scheduled
+        ORDER BY due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE notifications n SET due_at = :later FROM due WHERE n.id = due.id
+    RETURNING CAST(n.id AS text), n.priority, n.recipients
+""")
 _ROW: Final = (
     _N.id,
     _N.app_id,
@@ -54,27 +65,18 @@ class Due(NamedTuple):
     recipients: int
 
 
-def keep(
-    session: Session, members: Sequence[tuple[Member, Sequence[str]]], *, page_size: int, now_ms: int
-) -> None:
-    """Complete the rows of scheduled ones, just inserted: their time, and their audience. With each the names that are
-    written on its pages: whom it is for, or of one to everyone whom it is not for."""
+def keep(session: Session, members: Sequence[Member], *, now_ms: int) -> None:
+    """Complete the rows of scheduled ones, just inserted: their time, and whom they are for."""
     if not members:
         return
-    rows, parts = [], []
-    for member, names in members:
+    rows = []
+    for member in members:
         at = to_datetime(member.send_at or now_ms)
-        rest = audiences.to_send_again(member)
+        rest = audiences.whole(member)
         rows.append({"of": member.id, "at": at, "local": member.local_at, "due": at, "rest": rest})
-        for number, part in enumerate(pages(names, page_size)):
-            text = orjson.dumps(part).decode()
-            parts.append({"notification_id": member.id, "number": number, "names": text})
     one = update(t.notifications).where(_N.id == bindparam("of"))
     values: dict[str, Any] = {name: bindparam(key) for name, key in _BOUND.items()}
     session.connection().execute(one.values(values), rows)
-    for start in range(0, len(parts), CHUNK):
-        made = [{**part, "created_at": to_datetime(now_ms)} for part in parts[start : start + CHUNK]]
-        session.execute(insert(t.pages), made)
 
 
 def restore(session: Session, members: Sequence[Member]) -> None:
@@ -97,19 +99,15 @@ def any_due(session: Session, now_ms: int) -> bool:
 
 def claim(session: Session, now_ms: int, *, limit: int) -> list[Due]:
     """Claim what is due, the longest due first, at most `limit`; nobody else gets these for a minute."""
-    found = [
-        Due(*row)
-        for row in session.execute(
-            select(_N.id, _N.priority, _N.recipients)
-            .where(_is_due(now_ms))
-            .order_by(_N.due_at, _N.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, key_share=True)
-        )
-    ]
-    later = {"due_at": to_datetime(now_ms + LEASE_MS)}
+    now, later = to_datetime(now_ms), to_datetime(now_ms + LEASE_MS)
+    if session.get_bind().dialect.name == "postgresql":
+        values = {"now": now, "later": later, "limit": limit, "scheduled": Status.SCHEDULED}
+        return [Due(*row) for row in session.execute(_CLAIM, values)]
+    wanted = select(_N.id, _N.priority, _N.recipients).where(_is_due(now_ms)).order_by(_N.due_at)
+    rows = session.execute(wanted.limit(limit).with_for_update(skip_locked=True, key_share=True))
+    found = [Due(*row) for row in rows]
     for part in chunks([one.id for one in found]):
-        session.execute(update(t.notifications).where(_N.id.in_(part)).values(later))
+        session.execute(update(t.notifications).where(_N.id.in_(part)).values(due_at=later))
     return found
 
 
@@ -123,37 +121,26 @@ def take(session: Session, ids: Sequence[str], *, now_ms: int) -> list[Member]:
             .order_by(_N.id)
             .with_for_update()
         ).all()
-    taken = [row.id for row in found]
-    names = entries.names_of(session, taken)
-    known = apps.by_id(session, {row.app_id for row in found}) if found else {}
-    for part in chunks(taken):
-        session.execute(delete(t.pages).where(_P.notification_id.in_(part)))
+    for part in chunks([row.id for row in found]):
         session.execute(delete(t.notifications).where(_N.id.in_(part)))
+    known = apps.by_id(session, {row.app_id for row in found}) if found else {}
     return [
         replace(
-            entries.entry_of(row, known[row.app_id].name, names.get(row.id, ())),
-            send_at=to_ms(row.send_at),
-            local_at=row.local_at,
+            entries.entry_of(row, known[row.app_id].name), send_at=to_ms(row.send_at), local_at=row.local_at
         )
         for row in found
     ]
 
 
 def forget(session: Session, app_id: int, name: str) -> None:
-    """Take a name off the pages of all that is scheduled. Locks the notifications first, as everybody does."""
-    text = orjson.dumps(name).decode()
+    """Take a name out of all that is scheduled. Locks the notifications, before any user."""
+    quoted = orjson.dumps(name).decode()
     # Any character of a name may mean something in a LIKE pattern; what it finds too much is sorted out below.
-    like = _P.names.contains(text, autoescape=True)
-    waiting = (_N.app_id == app_id) & _N.due_at.is_not(None)
-    ids = select(_N.id).join(t.pages, _P.notification_id == _N.id).where(waiting, like).distinct()
-    for part in chunks(sorted(session.scalars(ids))):
-        locked = select(_N.id).where(_N.id.in_(part), _N.status == Status.SCHEDULED).order_by(_N.id)
-        own = list(session.scalars(locked.with_for_update()))
-        pages_of = select(_P.notification_id, _P.number, _P.names).where(_P.notification_id.in_(own), like)
-        for id, number, names in session.execute(pages_of).all():
-            left = orjson.dumps([one for one in orjson.loads(names) if one != name]).decode()
-            mine = (_P.notification_id == id) & (_P.number == number)
-            session.execute(update(t.pages).where(mine).values(names=left))
+    like = (_N.app_id == app_id) & _N.due_at.is_not(None) & _N.audience.contains(quoted, autoescape=True)
+    rows = session.execute(select(_N.id, _N.audience).where(like).order_by(_N.id).with_for_update()).all()
+    for id, audience in rows:
+        left = audiences.without(audience, name)
+        session.execute(update(t.notifications).where(_N.id == id).values(audience=left))
 
 
 def put_off(session: Session, id: str, *, attempts: int, until_ms: int) -> None:

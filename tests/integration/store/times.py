@@ -1,6 +1,5 @@
 """What the tests of scheduled and held notifications share."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -50,11 +49,6 @@ def cap(db: Database, limit: int, per_s: int, action: str, event: str | None = N
 def row_of(db: Database, id: str) -> Any:
     with db.session() as session:
         return session.execute(select(t.notifications).where(t.notifications.c.id == id)).one()
-
-
-def names_on_pages(db: Database, id: str) -> Sequence[str]:
-    with db.session() as session:
-        return list(session.scalars(select(t.pages.c.names).where(t.pages.c.notification_id == id)))
 
 
 def check_numbers(db: Database, *names: str) -> None:
