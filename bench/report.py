@@ -46,6 +46,7 @@ BUDGETS: tuple[Budget, ...] = (
     Budget("worker", "over_celery_job_per_notification", 15.0, at_least=True),
     Budget("audience", "worker_seconds", 1.0, at_least=False),
     Budget("audience", "extra_memory_mib", 20.0, at_least=False),
+    Budget("due", "released_per_second", 40_000, at_least=True),
     Budget("resume", "sql_sessions", 0, at_least=False),
     Budget("resume", "replay_jobs", 0, at_least=False),
 )

@@ -12,6 +12,7 @@ from bench import load_tools, machine
 from bench.cases import (
     audience,
     connect,
+    due,
     durability,
     fanout,
     intake,
@@ -31,6 +32,7 @@ CASES: dict[str, Callable[[Context], Iterator[Result]]] = {
     "durability": durability.run,
     "worker": worker.run,
     "audience": audience.run,
+    "due": due.run,
     "fanout": fanout.run,
     "connect": connect.run,
     "memory": memory.run,
