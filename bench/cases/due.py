@@ -31,7 +31,7 @@ SELECT id, 0, 0, 0, 0, 0, 0, 0, 0, false FROM new
 _ROW = """
 INSERT INTO notifications (id, app_id, event, data, priority, everyone, recipients, status, ttl, accepted_at, stored_at,
   expires_at, sender, request_id, tags, attempts, {columns})
-SELECT gen_random_uuid(), a.id, 'bench.due', '{{"n":1}}', 'normal', false, 1, '{status}', 86400, now(), now(),
+SELECT gen_random_uuid(), a.id, 'bench.due', '{{{{"n":1}}}}', 'normal', false, 1, '{status}', 86400, now(), now(),
   now() + interval '2 days', 'key:bench', 'r', '[]', 0, {values}
 """
 _SCHEDULED_SQL = (
@@ -67,7 +67,7 @@ def run(context: Context) -> Iterator[Result]:
         database = required(ours.database)
         database.execute(_USERS_SQL.format(count=count))
         database.execute(_SCHEDULED_SQL.format(count=count))
-        database.execute(_HELD_SQL)
+        database.execute(_HELD_SQL.format())
         database.execute("VACUUM ANALYZE notifications")
         database.execute("VACUUM ANALYZE deliveries")
         with ours.frozen("worker"):

@@ -63,18 +63,18 @@ def deliver(
     _records(frames, parcels, streams, counts, replaced)
 
 
-def release(
+def release(  # noqa: PLR0913 -- as deliver, and the streams
     session: Session,
     bulk: Bulk,
     parcels: Sequence[Parcel],
+    streams: Mapping[int, StreamRow],
     frames: FrameSet,
     *,
     now_ms: int,
     push_due_at: int,
 ) -> list[tuple[str, int]]:
-    """The same for deliveries that are there and held; (notification, user) of those that go now. Each parcel has
-    terms. Raises RunAgain."""
-    streams = names.lock(session, bulk, (user_id for parcel in parcels for user_id, _ in parcel.users))
+    """The same for deliveries that are there and held, of users whose streams are locked; (notification, user) of
+    those that go now. Each parcel has terms."""
     decided = fates.decide_all(session, parcels, now_ms=now_ms)
     replaced = _replace(session, parcels, decided, frames)
     counts: Counter[int] = Counter()

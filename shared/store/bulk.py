@@ -56,6 +56,9 @@ class Bulk(Protocol):
     ) -> None:
         """Give deliveries that are held their numbers, and count as many into each of these locked streams."""
 
+    def mark_released(self, session: Session, pairs: Sequence[tuple[str, int]]) -> None:
+        """Clear held_until of these (notification, user), unless they are held again."""
+
     def deliver_known(
         self, session: Session, notification_id: str, app_id: int, names: Sequence[str], *, push_due_at: int
     ) -> list[tuple[str, StreamRow]] | None:

@@ -126,6 +126,13 @@ class GenericBulk:
             session.connection().execute(one, found)
         _advance(session, counts)
 
+    def mark_released(self, session: Session, pairs: Sequence[tuple[str, int]]) -> None:
+        """Clear held_until of these (notification, user), unless they are held again."""
+        d = t.deliveries.c
+        mine = (d.notification_id == bindparam("of")) & (d.user_id == bindparam("of_user"))
+        one = update(t.deliveries).where(mine, d.state != State.HELD).values(held_until=None)
+        session.connection().execute(one, [{"of": id, "of_user": user_id} for id, user_id in pairs])
+
     def deliver_known(
         self,
         session: Session,  # noqa: ARG002 -- as in shared.store.bulk.Bulk

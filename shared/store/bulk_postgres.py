@@ -114,6 +114,12 @@ _RELEASE = text("""
     WHERE d.notification_id = t.notification_id AND d.user_id = t.user_id AND d.state = :held
 """)
 
+_MARK_RELEASED = text("""
+    UPDATE deliveries d SET held_until = NULL
+    FROM unnest((SELECT CAST(:ids AS uuid[])), (SELECT CAST(:user_ids AS bigint[]))) AS t(id, user_id)
+    WHERE d.notification_id = t.id AND d.user_id = t.user_id AND d.state <> :held
+""")
+
 # The rows of streams are locked in their order first; the UPDATE then sees each as the last commit left it.
 _DELIVER_KNOWN = text("""
     WITH locked AS MATERIALIZED (
@@ -250,6 +256,13 @@ class PostgresBulk:
         }
         states = {"pending": State.PENDING, "held": State.HELD}
         session.execute(_RELEASE, {**values, **states, "now": now_ms, "push_due_at": push_due_at})
+
+    def mark_released(self, session: Session, pairs: Sequence[tuple[str, int]]) -> None:
+        """Clear held_until of these (notification, user), unless they are held again."""
+        ids, user_ids = zip(*pairs, strict=True)
+        session.execute(
+            _MARK_RELEASED, {"ids": words(ids), "user_ids": numbers(user_ids), "held": State.HELD}
+        )
 
     def deliver_known(
         self, session: Session, notification_id: str, app_id: int, names: Sequence[str], *, push_due_at: int

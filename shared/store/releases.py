@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, select, tuple_, update
+from sqlalchemy import and_, select, tuple_
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
@@ -18,7 +18,7 @@ from shared.domain.fate import Reason
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.envelope import AppFrames
-from shared.store import apps, fates, framing, reading_back
+from shared.store import apps, fates, framing, names, reading_back
 from shared.store.allocation import Parcel, release
 from shared.store.apps import AppRow
 from shared.store.bulk import bulk_for
@@ -69,12 +69,13 @@ def release_due(session: Session, *, now_ms: int, push_after_s: int, limit: int 
     if not pairs:
         return Released()
     bulk, frames = bulk_for(session), FrameSet()
-    bulk.lock_streams(session, sorted({pair.user_id for pair in pairs}))
+    streams = names.lock(session, bulk, [pair.user_id for pair in pairs])
     # Read only now: until the lock was there another process could release, cancel or expire them.
     still = _WITH_BODY.where(_PAIR.in_(pairs), due).order_by(_D.held_until, _N.id, _D.user_id)
     rows = session.execute(still).all()
     parcels = _parcels(session, rows, now_ms)
-    done = release(session, bulk, parcels, frames, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
+    push_due_at = now_ms + push_after_s * 1000
+    done = release(session, bulk, parcels, streams, frames, now_ms=now_ms, push_due_at=push_due_at)
     return Released(frames.build(), [Pair(*pair) for pair in done], more=len(pairs) == limit)
 
 
@@ -97,11 +98,9 @@ def mark_published(session: Session, pairs: Sequence[Pair]) -> None:
     """Note that these are published. Give it a transaction of its own: losing it publishes the same bytes again."""
     if not pairs:
         return
-    bulk_for(session).do_not_wait_for_disk(session)
-    mine = and_(_D.notification_id == bindparam("of"), _D.user_id == bindparam("at"), _D.state != State.HELD)
-    one = update(t.deliveries).where(mine).values(held_until=None)
-    rows = [{"of": pair.notification_id, "at": pair.user_id} for pair in sorted(pairs)]
-    session.connection().execute(one, rows)
+    bulk = bulk_for(session)
+    bulk.do_not_wait_for_disk(session)
+    bulk.mark_released(session, sorted(pairs))
 
 
 def _parcels(session: Session, rows: Sequence[Any], now_ms: int) -> list[Parcel]:
