@@ -20,6 +20,7 @@ from bench.cases import (
     memory,
     resume,
     slow_client,
+    story,
     worker,
 )
 from bench.context import Context
@@ -38,6 +39,7 @@ CASES: dict[str, Callable[[Context], Iterator[Result]]] = {
     "memory": memory.run,
     "slow_client": slow_client.run,
     "resume": resume.run,
+    "story": story.run,
 }
 
 

@@ -28,7 +28,7 @@ from shared.redis.journal import Bounds, Journal, Submission
 
 _SMALL = 1000
 _ONLINE_EVERY = 20
-_USERS_SQL = """
+USERS_SQL = """
 WITH new AS (
   INSERT INTO users (app_id, name, name_hash, attributes, created_at, updated_at)
   SELECT a.id, 'u' || i, encode(sha256(convert_to(a.id || ':u' || i, 'UTF8')), 'hex'), '{{}}', now(), now()
@@ -63,7 +63,7 @@ def run(context: Context) -> Iterator[Result]:
     with stack(context, nodes=1, under_test=("worker",)) as ours:
         ours.rest("node", "worker_bulk", "beat", "flower")
         database = required(ours.database)
-        database.execute(_USERS_SQL.format(count=count))
+        database.execute(USERS_SQL.format(count=count))
         for topic, subscribers in zip(_TOPICS, (_SMALL, count), strict=True):
             database.execute(_SUBSCRIPTIONS_SQL.format(topic=topic, count=subscribers))
         database.execute("ANALYZE")
