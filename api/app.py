@@ -31,6 +31,7 @@ from api.resources.operations import Health, Metrics, Readiness
 from api.resources.pages import OpenApi, Pages
 from api.resources.sign_in import DevSignIn
 from api.resources.subscriptions import TopicBox
+from api.resources.user_deliveries import UserDeliveryBox
 from api.resources.users import Users
 from api.routing import Lookup, Table, lookup
 from shared.domain.marks import Action
@@ -80,13 +81,14 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
     """Return the resources by the names that the table uses."""
     marks = {f"inbox_{action}": InboxMark(deps.inboxes, action) for action in Action}
     return {
-        "notifications": Notifications(deps.acceptance, deps.known_apps),
+        "notifications": Notifications(deps.acceptance, deps.known_apps, deps.stories),
         "audiences": AudienceBox(deps.audiences),
         "following": Followed(deps.following),
         "dead_letters": DeadLetterBox(deps.dead_letters),
         "inbox": Inbox(deps.inboxes),
         **marks,
         "users": Users(deps.people),
+        "user_deliveries": UserDeliveryBox(deps.user_deliveries),
         "topics": TopicBox(deps.subscriptions),
         "api_keys": ApiKeys(deps.keys),
         "health": Health(deps.clock),

@@ -21,7 +21,10 @@ from api.key_ring import KeyRing, KeyUse
 from api.keys import Keys
 from api.known_apps import KnownApps
 from api.people import People
+from api.stories import Stories
 from api.subscriptions import Subscriptions
+from api.tallies import Counting
+from api.user_deliveries import UserDeliveries
 from shared.auth.tokens import MAIN_APP
 from shared.clock import Clock, SystemClock
 from shared.config import Settings
@@ -33,6 +36,7 @@ from shared.redis import client
 from shared.redis.bus import Bus
 from shared.redis.journal import Accepted, Bounds, Journal, Submission
 from shared.redis.streams import Streams
+from shared.redis.tallies import Tallies
 from shared.store import apps
 
 PROCESS = "api"
@@ -51,6 +55,8 @@ class Deps:
     acceptance: Acceptance
     audiences: Audiences
     following: Following
+    stories: Stories
+    user_deliveries: UserDeliveries
     dead_letters: DeadLetters
     inboxes: Inboxes
     people: People
@@ -69,7 +75,7 @@ def build(settings: Settings) -> Deps:
     slow = client.connect(settings.redis_url, name="bellhop-api")
     journal = Journal(slow)
     queue, bounds, audiences = JobQueue(settings.broker_url), _bounds(settings), Audiences(database)
-    streams = Streams(slow, life=settings.stream_life)
+    streams, counting = Streams(slow, life=settings.stream_life), Counting(Tallies(slow), clock)
     unheard = Keys(database, clock, random=random)
     ring = KeyRing(
         unheard.load,
@@ -86,7 +92,9 @@ def build(settings: Settings) -> Deps:
         known_apps=KnownApps(_exists(database), known=MAIN_APP),
         acceptance=_acceptance(settings, Journal(fast), queue, clock, audiences.left_out),
         audiences=audiences,
-        following=Following(database, journal),
+        following=Following(database, journal, counting),
+        stories=Stories(database, journal, counting),
+        user_deliveries=UserDeliveries(database, clock),
         dead_letters=DeadLetters(database, journal, _enqueue(queue), clock=clock, bounds=bounds),
         inboxes=Inboxes(database, streams, Bus(slow), clock),
         people=People(database, streams, clock),

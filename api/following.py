@@ -6,11 +6,10 @@ commit, so an accepted notification is found in one of the three and a sender ne
 
 from typing import Any, Final
 
-import orjson
-
 from api import instants
+from api import notification_documents as documents
+from api.tallies import Counting, counted_of
 from api.validation import invalid
-from shared.clock import rfc3339
 from shared.db import Database
 from shared.domain import paging
 from shared.domain.notification import Status
@@ -21,7 +20,6 @@ from shared.redis.client import RedisUnavailable
 from shared.redis.journal import Journal
 from shared.store import apps, deliveries, notifications
 from shared.store.deliveries import DeliveryRow
-from shared.store.notifications import Hop, NotificationRow
 
 _CURSOR: Final = "deliveries"
 _PAGE: Final = 100
@@ -32,9 +30,10 @@ Document = dict[str, Any]
 class Following:
     """Tells the app that sent a notification what became of it, and nobody else."""
 
-    def __init__(self, database: Database, journal: Journal) -> None:
+    def __init__(self, database: Database, journal: Journal, counting: Counting) -> None:
         self._database = database
         self._journal = journal
+        self._counting = counting
 
     def find(self, app: str, id: str) -> Document:
         """Return a notification. Raises NotFound."""
@@ -53,7 +52,14 @@ class Following:
             row = notifications.find(session, found.id, id) if found else None
             if row is not None:
                 # One more than asked for, to know whether there is a next page.
-                rows = deliveries.page(session, row, state=query.get("state"), after=after, limit=limit + 1)
+                rows = deliveries.page(
+                    session,
+                    row,
+                    state=query.get("state"),
+                    user=query.get("user"),
+                    after=after,
+                    limit=limit + 1,
+                )
                 return _page(rows, limit)
         self.find(app, id)
         return {"items": [], "next": None}
@@ -66,9 +72,11 @@ class Following:
             row = notifications.find(session, found.id, id) if found else None
             if row is None:
                 return None
-            counted = notifications.counts(session, row)
-            hops = notifications.timeline(session, row)
-        return _document(row, counted, hops)
+            tally = self._counting.one(session, row)
+            counts = notifications.counts(session, row, counted_of(tally))
+            hops = notifications.timeline(session, row, counted_of(tally))
+        summary = documents.of_row(row, notifications.status_of(row, counts), counts, tally)
+        return documents.whole(summary, row.data, documents.hops_of_row(hops))
 
     def _retried(self, app: str, id: str) -> Document | None:
         """A failed one that waits to be stored again, if the journal can tell."""
@@ -124,6 +132,8 @@ def _page(rows: list[DeliveryRow], limit: int) -> Document:
 
 def _delivery(row: DeliveryRow) -> Document:
     times = {
+        "held_until": row.held_until,
+        "released_at": row.released_at,
         "sent_at": row.sent_at,
         "delivered_at": row.delivered_at,
         "seen_at": row.seen_at,
@@ -138,54 +148,6 @@ def _delivery(row: DeliveryRow) -> Document:
     }
 
 
-def _document(row: NotificationRow, counted: dict[str, int], hops: list[Hop]) -> Document:
-    return {
-        "id": row.id,
-        "status": notifications.status_of(row, counted),
-        "event": row.event,
-        "data": orjson.Fragment(row.data),
-        "priority": row.priority,
-        "everyone": row.everyone,
-        "recipients": row.recipients,
-        "counts": counted,
-        "timeline": [_hop(instants.write(hop.at), hop.hop, hop.reason) for hop in hops],
-        "ttl": row.ttl,
-        "accepted_at": instants.write(row.accepted_at),
-        "expires_at": instants.write(row.expires_at),
-        "sender": row.sender,
-        "request_id": row.request_id,
-        "collapse_key": row.collapse_key,
-        "cancel_key": row.cancel_key,
-        "thread_key": row.thread_key,
-        "tags": orjson.Fragment(row.tags),
-    }
-
-
 def _accepted(entry: Entry, *, failed: str | None = None) -> Document:
-    at = rfc3339(entry.accepted_at)
-    return {
-        "id": entry.id,
-        "status": "accepted" if failed is None else "failed",
-        "event": entry.event,
-        "data": orjson.Fragment(entry.data_json),
-        "priority": entry.priority,
-        "everyone": entry.everyone,
-        "recipients": None,
-        "counts": {},
-        "timeline": [_hop(at, "accepted", None)] + ([_hop(None, "failed", failed)] if failed else []),
-        "ttl": entry.ttl,
-        "accepted_at": at,
-        "expires_at": rfc3339(entry.expires_at),
-        "sender": entry.sender,
-        "request_id": entry.request_id,
-        "collapse_key": entry.collapse_key,
-        "cancel_key": entry.cancel_key,
-        "thread_key": entry.thread_key,
-        "tags": orjson.Fragment(entry.tags_json),
-    }
-
-
-def _hop(at: str | None, hop: str, reason: str | None) -> Document:
-    """One line of the timeline; `at` is unknown where the journal only kept that it failed."""
-    found: Document = {"at": at, "hop": hop}
-    return found if reason is None else {**found, "reason": reason}
+    summary = documents.of_entry(entry, Status.FAILED if failed else Status.ACCEPTED)
+    return documents.whole(summary, entry.data_json, documents.hops_of_entry(entry, failed))

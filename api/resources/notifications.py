@@ -9,17 +9,23 @@ import falcon
 from api.acceptance import KEY_HEADER, Acceptance, Answered, Origin, read_key
 from api.known_apps import KnownApps
 from api.request import ApiRequest
-from api.resources.base import Resource
+from api.resources.base import Resource, reply
+from api.stories import Stories
 
 REPLAYED_HEADER = "Idempotent-Replayed"
 
 
 class Notifications(Resource):
-    """POST /v1/notifications and /v1/notifications/batch."""
+    """POST /v1/notifications and /v1/notifications/batch, and GET for the list of them."""
 
-    def __init__(self, acceptance: Acceptance, known_apps: KnownApps) -> None:
+    def __init__(self, acceptance: Acceptance, known_apps: KnownApps, stories: Stories) -> None:
         self._acceptance = acceptance
         self._known_apps = known_apps
+        self._stories = stories
+
+    def on_get(self, req: ApiRequest, resp: falcon.Response) -> None:
+        """List them, newest first."""
+        reply(resp, self._stories.page(req.app, req.query))
 
     def on_post(self, req: ApiRequest, resp: falcon.Response) -> None:
         """Accept one."""

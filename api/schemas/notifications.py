@@ -21,6 +21,7 @@ from api.schemas.common import (
     Label,
     NotificationId,
     Tag,
+    UserId,
 )
 
 TAGS_MAX: Final = 16
@@ -28,6 +29,9 @@ DELIVERIES_MAX: Final = 1000
 DEAD_LETTERS_MAX: Final = 100
 SendAt = Annotated[str, StringConstraints(min_length=16, max_length=40)]
 Priority = Literal["critical", "normal", "bulk"]
+NotificationStatus = Literal[
+    "accepted", "scheduled", "held", "sending", "sent", "completed", "cancelled", "expired", "failed"
+]
 DeliveryState = Literal["pending", "sent", "held", "skipped", "delivered", "expired", "cancelled", "failed"]
 
 
@@ -91,6 +95,7 @@ class DeliveriesQuery(TypedDict, total=False):
     """Which deliveries of a notification."""
 
     state: DeliveryState
+    user: Annotated[UserId, Field(description="Only this user's; none if it is not in the audience.")]
     cursor: Cursor
     limit: Annotated[int, Field(ge=1, le=DELIVERIES_MAX, description="100 if absent.")]
 
@@ -130,39 +135,77 @@ class Hop(Answer):
 
     at: Annotated[Instant | None, Field(description="Null where only the fact is known.")]
     hop: Literal[
-        "accepted", "stored", "published", "delivered_first", "cancelled", "expired", "failed", "rescued"
+        "accepted",
+        "scheduled",
+        "stored",
+        "published",
+        "delivered_first",
+        "cancelled",
+        "expired",
+        "failed",
+        "rescued",
     ]
     node: str | None = None
     reason: str | None = None
 
 
-class NotificationOut(Answer):
-    """A notification and what became of it."""
+class ExceptOut(Answer):
+    """What an audience is less, as it was sent."""
+
+    topics: list[str]
+    segments: list[str]
+
+
+class AudienceOut(Answer):
+    """What of an audience is not names, as it was sent."""
+
+    topics: list[str]
+    segments: list[str]
+    exclude: ExceptOut
+
+
+class NotificationSummary(Answer):
+    """A notification and where it is, without its data."""
 
     id: NotificationId
-    status: Literal[
-        "accepted", "scheduled", "held", "sending", "sent", "completed", "cancelled", "expired", "failed"
-    ]
+    status: NotificationStatus
     event: str
-    data: JsonObject
     priority: Priority
     everyone: bool
     recipients: Annotated[
         int | None, Field(description="How many users it is for; null until it is stored, 0 for everyone.")
     ]
     counts: Annotated[
-        dict[DeliveryState, int], Field(description="Deliveries by state; states without any are left out.")
+        dict[DeliveryState, int] | None,
+        Field(
+            description="Deliveries by state; states without any are left out. Null in a list where counting would"
+            " take too long."
+        ),
     ]
-    timeline: list[Hop]
+    counted_at: Annotated[
+        Instant | None, Field(description="When `counts` was counted: of big audiences not for each request.")
+    ]
     ttl: int
     accepted_at: Instant
     expires_at: Instant
+    send_at: Instant | None
+    local_at: Annotated[
+        str | None, Field(description="The time of day in each recipient's zone, if it is sent by that.")
+    ]
     sender: str
     request_id: str
     collapse_key: str | None
     cancel_key: str | None
     thread_key: str | None
     tags: list[str]
+    audience: Annotated[AudienceOut | None, Field(description="Null where it is names, or everyone.")]
+
+
+class NotificationOut(NotificationSummary):
+    """A notification and what became of it."""
+
+    data: JsonObject
+    timeline: list[Hop]
 
 
 class DeadLetterOut(Answer):
@@ -190,6 +233,8 @@ class DeliveryOut(Answer):
     state: DeliveryState
     reason: str | None = None
     seq: int | None
+    held_until: Annotated[Instant | None, Field(description="When it is let go, while it is held.")] = None
+    released_at: Annotated[Instant | None, Field(description="When what was held was let go.")] = None
     sent_at: Instant | None = None
     delivered_at: Instant | None = None
     seen_at: Instant | None = None

@@ -17,7 +17,8 @@ class Priority(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a notification is. `completed` is never stored: it is what `sent` is called once nothing is pending."""
+    """Where a notification is. `completed` is never stored: it is what `sent` is called once each delivery is at its
+    end; nor is `held`, what it is called while all that is open is held."""
 
     ACCEPTED = "accepted"
     SCHEDULED = "scheduled"
@@ -65,8 +66,10 @@ def sources(target: Status) -> frozenset[Status]:
 
 
 def shown(status: Status, *, everyone: bool, counts: Mapping[str, int]) -> Status:
-    """What a sender is told: `sent` with every delivery at its end is `completed`; to everyone has no end."""
-    open_ones = counts.get("pending", 0) + counts.get("sent", 0) + counts.get("held", 0)
-    if status is Status.SENT and not everyone and not open_ones:
-        return Status.COMPLETED
-    return status
+    """What a sender is told: `sent` with every delivery at its end is `completed`, and if only held ones are not, it is
+    `held`; to everyone has no end."""
+    if status is not Status.SENT or everyone:
+        return status
+    if counts.get("pending", 0) + counts.get("sent", 0):
+        return Status.SENT
+    return Status.HELD if counts.get("held", 0) else Status.COMPLETED

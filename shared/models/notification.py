@@ -13,6 +13,10 @@ from sqlmodel import Field
 from shared.models.base import Base
 from shared.models.types import TABLE_OPTIONS, JsonText, UtcDateTime, UuidText
 
+RARE = "status <> 'sent' AND status <> 'sending'"
+"""States in which few notifications are, as a condition that SQLite takes for an index as well. What is usual costs no
+entry."""
+
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """An index of the few rows that matter; MariaDB has none such and indexes all."""
@@ -44,8 +48,12 @@ class Notification(Base, table=True):
         _partial("ix_notifications_over", "expired_at", where="expired_at IS NOT NULL"),
         _partial("ix_notifications_failed", "app_id", "failed_at", where="failed_at IS NOT NULL"),
         _partial("ix_notifications_due", "due_at", where="due_at IS NOT NULL"),
-        _partial("ix_notifications_collapse_key", "app_id", "collapse_key", where="collapse_key IS NOT NULL"),
-        _partial("ix_notifications_cancel_key", "app_id", "cancel_key", where="cancel_key IS NOT NULL"),
+        *(
+            _partial(f"ix_notifications_{key}", "app_id", key, "id", where=f"{key} IS NOT NULL")
+            for key in ("collapse_key", "cancel_key", "thread_key")
+        ),
+        Index("ix_notifications_listed", "app_id", "id"),
+        _partial("ix_notifications_rare", "app_id", "status", "id", where=RARE),
         _partial(
             "ix_notifications_cancelled",
             "cancelled_at",

@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 
+from shared.ids import is_uuid7
 from shared.protocol.jobs import Queue
 from shared.protocol.journal import Entry
 from shared.redis import keys
@@ -188,6 +189,14 @@ class Journal:
         args: list[str | bytes | int] = [entry.id, f"{letter}:{entry.id}", due, entry.encode()]
         args += (bounds.entries, bounds.bytes, now_ms)
         return Retried(self._retry.run(self._client, names, args).decode())
+
+    def newest(self, limit: int) -> list[str]:
+        """Ids of at most `limit` entries, the last accepted first. Raises RedisUnavailable."""
+        with guarded():
+            # By when each is looked at next: until its first look that is the order of acceptance.
+            found: Any = self._client.zrevrange(keys.JOURNAL_DUE, 0, limit - 1)
+        ids = (member[2:].decode(errors="replace") for member in found)
+        return sorted((id for id in ids if is_uuid7(id)), reverse=True)
 
     def depth(self) -> tuple[int, int]:
         """(entries, bytes) in the journal. Raises RedisUnavailable."""

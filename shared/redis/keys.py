@@ -18,6 +18,8 @@
 | nodes | SET | nodes that took a lease | until dropped or found dead |
 | acks | HASH `app user` -> `me all` | acks not yet in the database | until the commit |
 | receipts:nudge | STRING | a `receipts` job is on its way | 200 ms |
+| tally:{id} | STRING JSON | deliveries of a big notification by state, counted a moment ago | 1 h |
+| tally:{id}:counting | STRING | somebody is counting them | 10 s |
 | readiness | STRING | nothing: written to see whether Redis takes writes | 60 s |
 | node:{node} | channel | envelopes for one node | |
 """
@@ -66,6 +68,16 @@ def tail_all(app: str) -> str:
 def lease(node: str) -> str:
     """STRING; while it exists the node's presence counts."""
     return f"lease:{node}"
+
+
+def tally(id: str) -> str:
+    """STRING; the deliveries of a notification by state."""
+    return f"tally:{id}"
+
+
+def counting(id: str) -> str:
+    """STRING; while it exists somebody counts them."""
+    return f"tally:{id}:counting"
 
 
 def channel(node: str) -> str:

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 
 import orjson
-from sqlalchemy import case, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shared.clock import to_ms
 from shared.domain.delivery import SENT, State
 from shared.domain.notification import Status, shown
 from shared.ids import is_uuid7
 from shared.models import tables as t
+from shared.store import tallies
+from shared.store.tallies import Counted
 
-_N, _D, _P, _S, _U = t.notifications.c, t.deliveries.c, t.pages.c, t.streams.c, t.users.c
+_N, _P = t.notifications.c, t.pages.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,11 @@ class NotificationRow:
     thread_key: str | None
     tags: str
     audience: str | None
+    send_at: datetime | None
+    local_at: str | None
 
 
-_COLUMNS = [_N[name] for name in NotificationRow.__dataclass_fields__]
+COLUMNS: Final = tuple(_N[name] for name in NotificationRow.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +70,33 @@ def find(session: Session, app_id: int, id: str) -> NotificationRow | None:
     """The notification of this app with that id."""
     if not is_uuid7(id):
         return None
-    row = session.execute(select(*_COLUMNS).where(_N.id == id, _N.app_id == app_id)).first()
+    row = session.execute(select(*COLUMNS).where(_N.id == id, _N.app_id == app_id)).first()
     return NotificationRow(*row) if row else None
 
 
-def counts(session: Session, row: NotificationRow) -> dict[str, int]:
+def counts(session: Session, row: NotificationRow, counted: Counted | None = None) -> dict[str, int]:
     """How many deliveries are in each state, as senders are told; states without any are left out.
 
-    Of a notification to everyone only `delivered` is known: users who acknowledged its place. That reads every stream
-    of the app.
+    `counted` is what shared.store.tallies counted before; without it each delivery is read.
     """
-    if row.everyone:
-        return _counts_of_everyone(session, row)
-    states = select(_D.state, func.count()).where(_D.notification_id == row.id).group_by(_D.state)
-    found: dict[str, int] = dict(session.execute(states).all())
-    rest = max(row.recipients - sum(found.values()), 0)
-    if row.published_at is not None and State.PENDING in found:
-        found[SENT] = found.pop(State.PENDING)
-    # Receivers whose page is not stored have no row, and those of what failed whole have none either.
-    if row.status == Status.FAILED:
-        found[State.FAILED] = found.get(State.FAILED, 0) + (_given_up(session, row.id) or rest)
-    elif row.published_at is None:
-        found[State.PENDING] = found.get(State.PENDING, 0) + rest
+    counted = counted or tallies.count(session, [row])[row.id]
+    found = dict(counted.states)
+    if not row.everyone:
+        rest = max(row.recipients - sum(found.values()), 0)
+        if row.published_at is not None and State.PENDING in found:
+            found[SENT] = found.pop(State.PENDING)
+        # Receivers whose page is not stored have no row, and those of what failed whole have none either.
+        if row.status == Status.FAILED:
+            found[State.FAILED] = found.get(State.FAILED, 0) + (_given_up(session, row.id) or rest)
+        elif row.published_at is None:
+            found[State.PENDING] = found.get(State.PENDING, 0) + rest
     return {str(state): count for state, count in sorted(found.items()) if count}
+
+
+def mark(row: NotificationRow) -> str:
+    """What a count of its deliveries was made of: with another mark it says nothing any more."""
+    times = (row.published_at, row.failed_at, row.cancelled_at)
+    return " ".join([row.status, *(str(to_ms(at)) if at else "-" for at in times)])
 
 
 def _given_up(session: Session, id: str) -> int:
@@ -101,19 +110,17 @@ def status_of(row: NotificationRow, counted: dict[str, int]) -> Status:
     return shown(Status(row.status), everyone=row.everyone, counts=counted)
 
 
-def timeline(session: Session, row: NotificationRow) -> list[Hop]:
-    """What happened when, from the time columns, the oldest first."""
-    first, expired = session.execute(
-        select(func.min(_D.delivered_at), func.count(case((_D.state == State.EXPIRED, 1)))).where(
-            _D.notification_id == row.id
-        )
-    ).one()
+def timeline(session: Session, row: NotificationRow, counted: Counted | None = None) -> list[Hop]:
+    """What happened when, from the time columns, the oldest first; `counted` as for `counts`."""
+    counted = counted or tallies.count(session, [row])[row.id]
+    expired = counted.states.get(State.EXPIRED)
     never = row.status == Status.EXPIRED or not (row.everyone or row.recipients)
     hops: list[tuple[datetime | None, str, str | None]] = [
         (row.accepted_at, "accepted", None),
+        (row.accepted_at if row.send_at else None, "scheduled", None),
         (row.stored_at, "stored", None),
         (None if never else row.published_at, "published", None),
-        (first, "delivered_first", None),
+        (counted.first_delivered_at, "delivered_first", None),
         (row.rescued_at, "rescued", None),
         (row.cancelled_at, "cancelled", None),
         (row.failed_at, "failed", row.error),
@@ -121,16 +128,3 @@ def timeline(session: Session, row: NotificationRow) -> list[Hop]:
     ]
     found = [Hop(at, hop, reason) for at, hop, reason in hops if at is not None]
     return sorted(found, key=lambda hop: hop.at)
-
-
-def _counts_of_everyone(session: Session, row: NotificationRow) -> dict[str, int]:
-    if row.all_seq is None:
-        return {}
-    acked: Any = (
-        select(func.count())
-        .select_from(t.streams)
-        .join(t.users, _U.id == _S.user_id)
-        .where(_U.app_id == row.app_id, _U.name.is_not(None), _S.all_acked >= row.all_seq)
-    )
-    delivered = session.scalar(acked) or 0
-    return {State.DELIVERED.value: delivered} if delivered else {}

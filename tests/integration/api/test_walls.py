@@ -13,6 +13,7 @@ WALLS = {
     ("GET", "/v1/notifications/{id}/deliveries"): 404,
     ("POST", "/v1/notifications/{id}/retry"): 404,
     ("GET", "/v1/users/{user:user}"): 404,
+    ("GET", "/v1/users/{user:user}/deliveries"): 404,
     ("DELETE", "/v1/users/{user:user}"): 404,
     ("PUT", "/v1/users/{user:user}"): 201,  # a user of the same name in the other app
     ("DELETE", "/v1/api-keys/{id}"): 404,
@@ -73,11 +74,15 @@ def test_a_notification_still_in_the_journal_is_behind_the_wall_too(api, shop):
     assert api.call("GET", f"/v1/notifications/{id}/deliveries", auth=shop).status == 404
 
 
-def test_lists_hold_only_ones_own(api, shop):
+def test_lists_hold_only_ones_own(api, shop, stored):
+    api.post("/v1/notifications", GOOD)
     listed = api.call("GET", "/v1/api-keys", auth=shop).json["items"]
 
     assert listed
     assert api.key.split("_")[1] not in [item["id"] for item in listed]
+    for status in ("", "?status=accepted", "?status=sending"):
+        assert api.call("GET", f"/v1/notifications{status}").json["items"] != []
+        assert api.call("GET", f"/v1/notifications{status}", auth=shop).json["items"] == []
 
 
 def test_an_inbox_is_its_users_alone(api, stored):

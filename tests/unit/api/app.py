@@ -51,6 +51,8 @@ class FakeApp:
     rows: FakeKeys = field(default_factory=FakeKeys)
     following: Recorder = field(default_factory=lambda: Recorder(error=NotFound()))
     dead_letters: Recorder = field(default_factory=Recorder)
+    stories: Recorder = field(default_factory=Recorder)
+    user_deliveries: Recorder = field(default_factory=Recorder)
     inboxes: Recorder = field(default_factory=Recorder)
     people: Recorder = field(default_factory=Recorder)
     audiences: Recorder = field(default_factory=Recorder)
@@ -112,6 +114,8 @@ class FakeApp:
             ),
             audiences=self.audiences,
             following=self.following,
+            stories=self.stories,
+            user_deliveries=self.user_deliveries,
             dead_letters=self.dead_letters,
             inboxes=self.inboxes,
             people=self.people,

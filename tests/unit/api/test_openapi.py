@@ -82,7 +82,7 @@ def test_parameters_of_path_and_query_are_listed(document):
     deliveries = document["paths"]["/v1/notifications/{id}/deliveries"]["get"]
 
     assert [(each["name"], each["in"]) for each in deliveries["parameters"]] == [
-        ("id", "path"), ("state", "query"), ("cursor", "query"), ("limit", "query"),
+        ("id", "path"), ("state", "query"), ("user", "query"), ("cursor", "query"), ("limit", "query"),
     ]  # fmt: skip
     assert "/v1/users/{user}" in document["paths"]
 

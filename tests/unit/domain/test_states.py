@@ -52,14 +52,20 @@ def test_the_sources_of_a_state_are_the_table_read_backwards() -> None:
         (Status.SENT, False, {"delivered": 2, "expired": 1, "failed": 1}, Status.COMPLETED),
         (Status.SENT, False, {}, Status.COMPLETED),
         (Status.SENT, False, {"delivered": 2, "sent": 1}, Status.SENT),
-        (Status.SENT, False, {"held": 1}, Status.SENT),
+        (Status.SENT, False, {"held": 1}, Status.HELD),
+        (Status.SENT, False, {"held": 1, "delivered": 3, "skipped": 2}, Status.HELD),
+        (Status.SENT, False, {"held": 1, "sent": 1}, Status.SENT),
+        (Status.SENT, False, {"cancelled": 2, "skipped": 1}, Status.COMPLETED),
+        (Status.SENT, True, {"held": 1}, Status.SENT),
+        (Status.SCHEDULED, False, {}, Status.SCHEDULED),
+        (Status.CANCELLED, False, {"held": 1, "cancelled": 1}, Status.CANCELLED),
         (Status.SENT, False, {"pending": 1}, Status.SENT),
         (Status.SENT, True, {"delivered": 2}, Status.SENT),
         (Status.SENDING, False, {}, Status.SENDING),
         (Status.CANCELLED, False, {}, Status.CANCELLED),
     ],
 )
-def test_sent_with_nothing_open_is_completed(
+def test_sent_is_completed_with_nothing_open_and_held_with_nothing_but_held_ones(
     status: Status, everyone: bool, counts: dict[str, int], told: Status
 ) -> None:
     assert notification.shown(status, everyone=everyone, counts=counts) is told
