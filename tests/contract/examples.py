@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,24 @@ from pydantic import TypeAdapter
 
 from api.routes import DEVELOPMENT, TABLE
 from api.schemas.common import ErrorAnswer
+from tests.contract import remarks
 from tests.integration.api.support import Api, give_one_up, store_all
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-STORED = "<!-- a worker stores what was accepted -->"
-GIVEN_UP = "<!-- a worker gives one up -->"
+REMARKS: dict[str, Callable[[Api], Any]] = {
+    "<!-- a worker stores what was accepted -->": store_all,
+    "<!-- a worker gives one up -->": give_one_up,
+    "<!-- a worker publishes what is stored -->": remarks.publish_all,
+    "<!-- ana's client acknowledges -->": remarks.acknowledge,
+    "<!-- it is held for bob and skipped for cy -->": remarks.hold_and_skip,
+    "<!-- what had a ttl of a second expires -->": remarks.expire_short_ones,
+}
+"""What happens between two examples."""
 ANY = "…"
 BAD = 400
 BLOCK = re.compile(
     r"```http\n(?P<request>.*?)```\n```json (?P<status>\d{3})(?: (?P<header>[^\n]+))?\n(?P<answer>.*?)```"
-    rf"|(?P<stored>{re.escape(STORED)})|(?P<given_up>{re.escape(GIVEN_UP)})",
+    rf"|(?P<remark>{'|'.join(map(re.escape, REMARKS))})",
     re.DOTALL,
 )
 NAME = re.compile(r"\{([a-z][a-z ]*)\}")
@@ -39,8 +47,8 @@ class Example:
 def examples(page: Path) -> Iterator[Example]:
     """The examples of a page, in their order."""
     for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        if match["stored"] or match["given_up"]:
-            yield Example(match["stored"] or match["given_up"])
+        if match["remark"]:
+            yield Example(match["remark"])
         else:
             yield Example(match["request"], int(match["status"]), match["header"], match["answer"].strip())
 
@@ -66,11 +74,8 @@ class Reader:
         self.names: dict[str, str] = {"key": api.key}
 
     def run(self, example: Example) -> None:
-        if example.request == STORED:
-            store_all(self.api)
-            return
-        if example.request == GIVEN_UP:
-            give_one_up(self.api)
+        if example.request in REMARKS:
+            REMARKS[example.request](self.api)
             return
         head, _, body = example.request.strip().partition("\n\n")
         first, *lines = head.splitlines()
