@@ -22,6 +22,14 @@ _HASTEN_PAGES: LiteralString = (
     "UPDATE pages SET created_at = now() - interval '1 minute', next_attempt_at = NULL"
     " WHERE published_at IS NULL"
 )
+_HASTEN_DUE: LiteralString = (
+    "UPDATE notifications SET due_at = send_at WHERE due_at IS NOT NULL AND send_at <= now()"
+)
+_HASTEN_RELEASED: LiteralString = (
+    "UPDATE deliveries SET held_until = held_until - interval '1 minute',"
+    " released_at = released_at - interval '1 minute' WHERE held_until IS NOT NULL AND released_at IS NOT NULL"
+)
+_HELD: LiteralString = "SELECT count(*) FROM deliveries WHERE held_until IS NOT NULL"
 _ROWS: LiteralString = (
     "SELECT n.data::json->>'n', n.id::text, n.published_at IS NOT NULL,"
     " (SELECT count(*) FROM pages p WHERE p.notification_id = n.id AND p.published_at IS NULL)"
@@ -50,6 +58,8 @@ class Books:
             self._client.zadd(keys.JOURNAL_DUE, dict.fromkeys(due, 1), xx=True)
         self._connection.execute(_HASTEN_NOTIFICATIONS)
         self._connection.execute(_HASTEN_PAGES)
+        self._connection.execute(_HASTEN_DUE)
+        self._connection.execute(_HASTEN_RELEASED)
 
     def published(self, lines: Iterable[Line]) -> bool:
         """Whether these are stored and published."""
@@ -62,7 +72,8 @@ class Books:
         entries: Any = self._client.hlen(keys.JOURNAL)
         acks: Any = self._client.hlen(keys.ACKS)
         unpublished = sum(not published or pages > 0 for _, _, published, pages in rows)
-        return {"entries": entries, "acks": acks, "unpublished": unpublished}
+        [(held,)] = self._connection.execute(_HELD)
+        return {"entries": entries, "acks": acks, "unpublished": unpublished, "held": held}
 
     def jobs(self) -> int:
         """How many jobs workers hold, or held when they died."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drills.crash.arming import Trap
@@ -11,7 +12,7 @@ from drills.frame import Frame
 from drills.ledger import Line
 from drills.sender import send
 from launcher.waiting import wait_for
-from shared.protocol.jobs import Reconcile
+from shared.protocol.jobs import Due, Reconcile, Release
 from shared.queue import JobQueue, QueueUnavailable
 from shared.redis import keys
 
@@ -20,6 +21,7 @@ FOLLOWING = (ANN, BEN, AWAY)
 AUDIENCE = tuple(f"reader-{number}" for number in range(11))
 """Three pages of five, with ann."""
 ABSENCE = 6
+SOON = timedelta(seconds=2)
 SECONDS = 30.0
 NOT_FOUND = 404
 
@@ -48,7 +50,8 @@ class Stories:
         if self._frame["reconcile"]:
             self._books.hasten()
             with suppress(QueueUnavailable):
-                self._queue.enqueue(Reconcile())
+                for tick in (Reconcile(), Due(), Release()):
+                    self._queue.enqueue(tick)
 
     def close(self) -> None:
         """Let connections go."""
@@ -66,6 +69,30 @@ class Stories:
         """The audience is bigger than a page."""
         self._trap.arm(where)
         return self._send((ANN, *AUDIENCE))
+
+    def _later(self, where: str) -> list[Line]:
+        """It is to be sent in a moment."""
+        self._trap.arm(where)
+        at = datetime.now(UTC) + SOON
+        return self._ticked(where, self._send((ANN, BEN), (ANN,), send_at=at.isoformat()))
+
+    def _held(self, where: str) -> list[Line]:
+        """It is held until it is time where they live, which is in a moment."""
+        self._trap.arm(where)
+        at = (datetime.now(UTC) + SOON).replace(microsecond=0, tzinfo=None)
+        lines = self._send((ANN, BEN), (ANN,), send_at=at.isoformat(), send_at_zone="recipient")
+        return self._ticked(where, lines)
+
+    def _ticked(self, where: str, lines: list[Line]) -> list[Line]:
+        """Tick as beat does, until somebody has died of it."""
+
+        def died() -> bool:
+            for tick in (Due(), Release()):
+                self._queue.enqueue(tick)
+            return self._trap.sprung(where)
+
+        wait_for(died, seconds=SECONDS, interval=1.0)
+        return lines
 
     def _absence(self, where: str) -> list[Line]:
         """Somebody comes back whose record and tail are no longer in Redis."""
@@ -101,8 +128,8 @@ class Stories:
         self.reconcile()
         return False
 
-    def _send(self, *audiences: Sequence[str]) -> list[Line]:
-        lines = [self._frame.ledger.open(users) for users in audiences]
+    def _send(self, *audiences: Sequence[str], **fields: str) -> list[Line]:
+        lines = [self._frame.ledger.open(users, **fields) for users in audiences]
         send(self._frame.ledger, self._http, lines)
         for line in lines:
             # The api may die of what it does after the answer; then there is nobody to ask.
