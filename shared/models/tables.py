@@ -11,10 +11,11 @@ from shared.models.app import App
 from shared.models.base import metadata
 from shared.models.delivery import Delivery
 from shared.models.notification import Notification, Page
+from shared.models.segment import Segment
 from shared.models.subscription import Subscription
 from shared.models.user import Stream, User
 
-MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey, Subscription, Allowance)
+MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey, Subscription, Allowance, Segment)
 """Every model; Alembic compares them with the database."""
 
 apps: Table = metadata.tables["apps"]
@@ -26,3 +27,4 @@ deliveries: Table = metadata.tables["deliveries"]
 api_keys: Table = metadata.tables["api_keys"]
 subscriptions: Table = metadata.tables["subscriptions"]
 allowances: Table = metadata.tables["allowances"]
+segments: Table = metadata.tables["segments"]

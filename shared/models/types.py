@@ -21,6 +21,9 @@ TopicText = String(255).with_variant(String(255, collation="C"), "postgresql")
 """A topic or a pattern. Compared by bytes, as the other databases do by themselves: what lies below a topic is then one
 range of an index."""
 
+NameText = String(64).with_variant(String(64, collation="C"), "postgresql")
+"""A short name of the sender's, listed in the order of its bytes on every database."""
+
 TABLE_OPTIONS = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",

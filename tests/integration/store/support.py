@@ -4,13 +4,14 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from shared.db import Database
 from shared.ids import uuid7
 from shared.models import tables as t
-from shared.store import apps, subscriptions
+from shared.store import apps, segments, subscriptions, users
 from shared.store.groups import store_group
 from shared.store.pages import mark_page_published, store_page
 from shared.store.publishing import mark_published
@@ -31,6 +32,7 @@ def empty(db: Database) -> None:
             t.notifications,
             t.subscriptions,
             t.allowances,
+            t.segments,
             t.streams,
             t.users,
             t.api_keys,
@@ -94,6 +96,19 @@ def _store_and_publish_page(db: Database, page: PageRef, now: int) -> None:
 
 def subscribe(db: Database, pattern: str, *users: str, app_id: int = 1, now: int = NOW) -> int:
     return db.run(lambda session: subscriptions.subscribe(session, app_id, pattern, users, now_ms=now))
+
+
+def know(
+    db: Database, user: str, *, timezone: str | None = None, locale: str | None = None, **attributes: Any
+) -> None:
+    """Say what is known of a user, who is made if need be."""
+    values = {"attributes": orjson.dumps(attributes).decode(), "timezone": timezone, "locale": locale}
+    db.run(lambda session: users.upsert(session, 1, user, values, now_ms=NOW))
+
+
+def make_segment(db: Database, name: str, rule: dict[str, Any], *, app_id: int = 1) -> None:
+    text = orjson.dumps(rule).decode()
+    db.run(lambda session: segments.put(session, app_id, name, text, now_ms=NOW))
 
 
 def make_app(db: Database, name: str) -> None:
