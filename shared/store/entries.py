@@ -43,6 +43,8 @@ def entry_of(row: Any, app: str, names: tuple[str, ...] = ()) -> Entry:
         tags_json=row.tags,
         topics=rest.topics,
         exclude_topics=rest.exclude_topics,
+        segments=rest.segments,
+        exclude_segments=rest.exclude_segments,
     )
 
 

@@ -33,7 +33,6 @@ from shared.store import (
 )
 from shared.store.allocation import Parcel, deliver
 from shared.store.apps import AppRow
-from shared.store.audiences import Audience
 from shared.store.bulk import Bulk, bulk_for
 from shared.store.framing import FrameSet
 from shared.store.pages import insert_pages
@@ -47,8 +46,8 @@ _NONE: Final[Cancelled] = {}
 class _Plan:
     """A member with what was decided about it. `nobody`: no frame will ever be made of it.
 
-    One with topics is not `resolved` until it is certain that it is new; `parts` are the pages of its audience then, if
-    that is too big to be held. `scheduled`: it waits for its time. `to_all`: it has a place on the
+    One with topics or segments is not `resolved` until it is certain that it is new; `parts` are the pages of its
+    audience then, if that is too big to be held. `scheduled`: it waits for its time. `to_all`: it has a place on the
     stream of everyone. `cancelled`: names for whom it was cancelled meanwhile; None for all.
     """
 
@@ -206,10 +205,10 @@ def _less(member: Member, cancelled: frozenset[str]) -> list[str]:
 
 def _resolved(session: Session, plan: _Plan, page_size: int) -> _Plan:
     """Look up who its audience is beyond names. Once for each notification: a later run takes what this one wrote,
-    whoever has subscribed meanwhile. Of a big audience only the next pages are in memory."""
+    whoever came meanwhile. Of a big audience only the next pages are in memory."""
     member, app_id = plan.member, plan.app.id
     if plan.to_all:
-        found = audiences.names(session, app_id, Audience(topics=member.exclude_topics), chunk=page_size)
+        found = audiences.names(session, app_id, audiences.left_out(member), chunk=page_size)
         out = (*member.exclude, *chain.from_iterable(found))
         return replace(plan, member=replace(member, exclude=out), resolved=True)
     wanted = audiences.of(member)
@@ -256,8 +255,9 @@ def _note(session: Session, plan: _Plan, result: StoredGroup, page_size: int, no
 
 
 def _complete(session: Session, plan: _Plan, receivers: int, now_ms: int) -> None:
-    """Complete a row that was inserted before its topics were resolved."""
-    values: dict[str, object] = {"recipients": receivers, "audience": audiences.told(plan.member)}
+    """Complete a row that was inserted before its audience was looked up."""
+    told = audiences.told(plan.member, audiences.missing_segments(session, plan.app.id, plan.member))
+    values: dict[str, object] = {"recipients": receivers, "audience": told}
     if plan.nobody:
         values |= {"status": plan.row(now_ms).status, "published_at": to_datetime(now_ms)}
     session.execute(update(t.notifications).where(t.notifications.c.id == plan.member.id).values(values))

@@ -13,7 +13,7 @@ from shared.domain.delivery import SENT, State
 from shared.domain.notification import Status, shown
 from shared.ids import is_uuid7
 from shared.models import tables as t
-from shared.store import tallies
+from shared.store import audiences, tallies
 from shared.store.tallies import Counted
 
 _N, _P = t.notifications.c, t.pages.c
@@ -118,7 +118,7 @@ def timeline(session: Session, row: NotificationRow, counted: Counted | None = N
     hops: list[tuple[datetime | None, str, str | None]] = [
         (row.accepted_at, "accepted", None),
         (row.accepted_at if row.send_at else None, "scheduled", None),
-        (row.stored_at, "stored", None),
+        (row.stored_at, "stored", _unfound(row)),
         (None if never else row.published_at, "published", None),
         (counted.first_delivered_at, "delivered_first", None),
         (row.rescued_at, "rescued", None),
@@ -128,3 +128,9 @@ def timeline(session: Session, row: NotificationRow, counted: Counted | None = N
     ]
     found = [Hop(at, hop, reason) for at, hop, reason in hops if at is not None]
     return sorted(found, key=lambda hop: hop.at)
+
+
+def _unfound(row: NotificationRow) -> str | None:
+    """Why some got nothing: a segment was deleted after the notification was accepted."""
+    gone = audiences.missing_in(row.audience)
+    return f"no such segment any more: {', '.join(gone)}" if gone else None

@@ -45,8 +45,8 @@ def store_failed(
     before and was retried fails again.
 
     Its audience is kept as pages, which nobody stores while it is failed, so that it can still be sent one day; of one
-    to everyone these are the names it excludes. Topics are kept as they were sent: who is subscribed counts when it is
-    sent again. `blank` leaves out all that the sender wrote, audience included, for a
+    to everyone these are the names it excludes. Topics and segments are kept as they were sent: who that is counts
+    when it is sent again. `blank` leaves out all that the sender wrote, audience included, for a
     member that cannot be written as it stands. Raises UnknownApp.
     """
     app = apps.require(session, member.app)

@@ -54,8 +54,8 @@ def run(deps: Deps, args: Deliver) -> Outcome:
 
 
 def _weight(entry: Entry, page_size: int) -> int:
-    """Receivers that this transaction may store: of topics anybody's guess, but never more than a page of them."""
-    if entry.topics:
+    """Receivers that this transaction may store: of topics or segments anybody's guess, but never more than a page."""
+    if entry.topics or entry.segments:
         return page_size
     return len(entry.users) if len(entry.users) <= page_size else 1
 

@@ -43,7 +43,8 @@ def letters(db: Database, app: str = "main", **options: object) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "audience", ["few", "many", "everyone", "topics", "topics and users", "everyone less"]
+    "audience",
+    ["few", "many", "everyone", "topics", "topics and users", "everyone less", "segments", "less segments"],
 )
 def test_the_entry_of_a_failed_one_is_the_one_that_was_accepted(db: Database, audience: str) -> None:
     sent = {
@@ -53,6 +54,8 @@ def test_the_entry_of_a_failed_one_is_the_one_that_was_accepted(db: Database, au
         "topics": member(topics=("a/b", "c"), exclude=("cyd",), exclude_topics=("d",)),
         "topics and users": member("ana", "bob", topics=("a/b",)),
         "everyone less": to_everyone("ana", exclude_topics=("d", "a/b")),
+        "segments": member("ana", segments=("paid", "x"), exclude=("cyd",), exclude_segments=("y",)),
+        "less segments": to_everyone("ana", exclude_segments=("paid",)),
     }[audience]
     fail(db, sent)
 
