@@ -4,7 +4,6 @@ Rule U. Called by api.resources.notifications; the writing itself is api.intake'
 notification without the database is said here, before anything is kept.
 """
 
-import functools
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Final, assert_never
 import orjson
 
 from api import audiences, sending_time
+from api.audiences import Lookups
 from api.intake import PRIORITIES, Intake
 from api.schemas.notifications import NOTIFICATION, NotificationIn
 from api.sending_time import SendingTime
@@ -36,9 +36,6 @@ _FULL_RETRY: Final = 5
 _AT_ONCE: Final = SendingTime(None, 0)
 _NOISE: Final = 10
 """Random bytes of one id."""
-
-LeftOut = Callable[[str, tuple[str, ...], tuple[str, ...]], tuple[str, ...]]
-"""For an app, names and topics: the names of all whom a notification to everyone leaves out; asks the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +75,13 @@ class Acceptance:
         intake: Intake,
         limits: Limits,
         *,
-        left_out: LeftOut,
+        lookups: Lookups,
         clock: Clock,
         random: Callable[[int], bytes],
     ) -> None:
         self._intake = intake
         self._limits = limits
-        self._left_out = left_out
+        self._lookups = lookups
         self._clock = clock
         self._random = random
 
@@ -92,7 +89,7 @@ class Acceptance:
         """Accept one notification; any AppError refuses it."""
         now_ms = self._clock.now_ms()
         id = uuid7(now_ms, self._random(_NOISE))
-        entry = self._entry(asked, origin, now_ms, id, self._left_out)
+        entry = self._entry(asked, origin, now_ms, id, self._lookups)
         body = b'{"id":"' + entry.id.encode() + b'","status":"accepted"}'
         return self._submit([entry], body, _idempotency(origin, key, asked, body))
 
@@ -103,14 +100,14 @@ class Acceptance:
         now_ms = self._clock.now_ms()
         # At once: each call of the system for random bytes costs as much as the rest of an id.
         noise = self._random(_NOISE * len(items))
-        # Asked once for all items that leave out the same.
-        left_out = functools.cache(self._left_out)
+        # Asked once for all items that ask the same.
+        lookups = self._lookups.cached()
         entries: list[Entry] = []
         answers: list[dict[str, Any]] = []
         for start, item in enumerate(items):
             id = uuid7(now_ms, noise[start * _NOISE : (start + 1) * _NOISE])
             try:
-                entry = self._entry(check(NOTIFICATION, item), origin, now_ms, id, left_out)
+                entry = self._entry(check(NOTIFICATION, item), origin, now_ms, id, lookups)
             except Unavailable:
                 # Nothing is kept yet. In the answer it would be kept under the key, and repeating would not help.
                 raise
@@ -132,10 +129,10 @@ class Acceptance:
         accepted = self._intake.submit(submission, priority=_highest(entries))
         return _answered(accepted, body)
 
-    def _entry(self, asked: NotificationIn, origin: Origin, now_ms: int, id: str, left_out: LeftOut) -> Entry:
-        """Build the journal entry; raises InvalidRequest, NotSupported, BodyTooLarge, and Unavailable by `left_out`."""
+    def _entry(self, asked: NotificationIn, origin: Origin, now_ms: int, id: str, lookups: Lookups) -> Entry:
+        """Build the journal entry; raises InvalidRequest, NotSupported, BodyTooLarge, and Unavailable by `lookups`."""
         to = asked["to"]
-        audiences.check(to)
+        out = audiences.judged(origin.app, to, lookups)
         ttl = asked.get("ttl", self._limits.ttl_default)
         if ttl > self._limits.ttl_max:
             raise invalid("ttl", f"More than {self._limits.ttl_max} seconds.")
@@ -143,10 +140,6 @@ class Acceptance:
         data = orjson.dumps(asked.get("data", {}))
         if len(data) > self._limits.entry_max:
             raise BodyTooLarge(f"A notification may hold {self._limits.entry_max} bytes.")
-        everyone, exclude = to.get("everyone", False), to.get("exclude")
-        out, out_topics = audiences.excluded(exclude) if exclude else ((), ())
-        if everyone and out_topics:
-            out, out_topics = left_out(origin.app, out, out_topics), ()
         when = _AT_ONCE
         if "send_at" in asked or "send_at_zone" in asked:
             when = sending_time.read(asked, now_ms=now_ms, ahead_max_s=self._limits.send_ahead_max)
@@ -160,9 +153,11 @@ class Acceptance:
             priority=asked.get("priority", "normal"),
             users=tuple(to.get("users", ())),
             topics=tuple(to["topics"]) if "topics" in to else (),
-            everyone=everyone,
-            exclude=out,
-            exclude_topics=out_topics,
+            everyone=to.get("everyone", False),
+            exclude=out.users,
+            exclude_topics=out.topics,
+            segments=tuple(to["segments"]) if "segments" in to else (),
+            exclude_segments=out.segments,
             event=asked["event"],
             data_json=data.decode(),
             ttl=ttl,

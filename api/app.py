@@ -29,6 +29,7 @@ from api.resources.inbox import Inbox, InboxMark
 from api.resources.notifications import REPLAYED_HEADER, Notifications
 from api.resources.operations import Health, Metrics, Readiness
 from api.resources.pages import OpenApi, Pages
+from api.resources.segments import SegmentBox
 from api.resources.sign_in import DevSignIn
 from api.resources.subscriptions import TopicBox
 from api.resources.user_deliveries import UserDeliveryBox
@@ -90,6 +91,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "users": Users(deps.people),
         "user_deliveries": UserDeliveryBox(deps.user_deliveries),
         "topics": TopicBox(deps.subscriptions),
+        "segments": SegmentBox(deps.segments),
         "api_keys": ApiKeys(deps.keys),
         "health": Health(deps.clock),
         "readiness": Readiness(deps.check_ready),

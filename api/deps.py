@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from api import access_log
-from api.acceptance import Acceptance, LeftOut, Limits
-from api.audiences import Audiences
+from api.acceptance import Acceptance, Limits
+from api.audiences import Audiences, Lookups
 from api.authentication import Authenticator
 from api.dead_letters import DeadLetters
 from api.errors import translated
@@ -20,7 +20,9 @@ from api.intake import GroupLimits, Intake
 from api.key_ring import KeyRing, KeyUse
 from api.keys import Keys
 from api.known_apps import KnownApps
+from api.known_segments import KnownSegments
 from api.people import People
+from api.segments import Segments
 from api.stories import Stories
 from api.subscriptions import Subscriptions
 from api.tallies import Counting
@@ -61,6 +63,7 @@ class Deps:
     inboxes: Inboxes
     people: People
     subscriptions: Subscriptions
+    segments: Segments
     keys: Keys
     journal: Journal
     check_ready: Callable[[], None]
@@ -75,6 +78,8 @@ def build(settings: Settings) -> Deps:
     slow = client.connect(settings.redis_url, name="bellhop-api")
     journal = Journal(slow)
     queue, bounds, audiences = JobQueue(settings.broker_url), _bounds(settings), Audiences(database)
+    known_segments = KnownSegments(audiences.missing, monotonic=clock.monotonic)
+    lookups = Lookups(audiences.left_out, known_segments.missing)
     streams, counting = Streams(slow, life=settings.stream_life), Counting(Tallies(slow), clock)
     unheard = Keys(database, clock, random=random)
     ring = KeyRing(
@@ -90,7 +95,7 @@ def build(settings: Settings) -> Deps:
         write_access=access_log.access_log(settings, process=PROCESS, now_ms=clock.now_ms),
         authenticator=Authenticator(settings, ring, now_ms=clock.now_ms),
         known_apps=KnownApps(_exists(database), known=MAIN_APP),
-        acceptance=_acceptance(settings, Journal(fast), queue, clock, audiences.left_out),
+        acceptance=_acceptance(settings, Journal(fast), queue, clock, lookups),
         audiences=audiences,
         following=Following(database, journal, counting),
         stories=Stories(database, journal, counting),
@@ -99,6 +104,7 @@ def build(settings: Settings) -> Deps:
         inboxes=Inboxes(database, streams, Bus(slow), clock),
         people=People(database, streams, clock),
         subscriptions=Subscriptions(database, clock),
+        segments=Segments(database, clock, forget=known_segments.forget),
         keys=Keys(database, clock, random=random, forget=ring.forget),
         journal=journal,
         check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),
@@ -106,7 +112,7 @@ def build(settings: Settings) -> Deps:
 
 
 def _acceptance(
-    settings: Settings, journal: Journal, queue: JobQueue, clock: Clock, left_out: LeftOut
+    settings: Settings, journal: Journal, queue: JobQueue, clock: Clock, lookups: Lookups
 ) -> Acceptance:
     bounds = _bounds(settings)
 
@@ -124,7 +130,7 @@ def _acceptance(
         send_ahead_max=settings.send_ahead_max,
     )
     return Acceptance(
-        Intake(commit, _enqueue(queue), groups), limits, left_out=left_out, clock=clock, random=os.urandom
+        Intake(commit, _enqueue(queue), groups), limits, lookups=lookups, clock=clock, random=os.urandom
     )
 
 

@@ -29,6 +29,7 @@ from api.schemas.notifications import (
 )
 from api.schemas.operations import CursorQuery, HealthOut, NotReadyOut, ReadyOut, SignedIn, SignInIn
 from api.schemas.users import UserIn, UserOut
+from api.segment_routes import SEGMENTS
 from api.story_routes import STORIES
 from shared.domain.marks import Action
 from shared.errors import Conflict, IdempotencyMismatch, NotFound, NotSupported, Unavailable
@@ -289,5 +290,7 @@ DEVELOPMENT: Final = (
     ),
 )
 
-TABLE: Final = (*SENDING, *PREVIEWING, *FOLLOWING, *STORIES, *INBOX, *USERS, *TOPICS, *KEYS, *OPERATING)
+TABLE: Final = (
+    SENDING + PREVIEWING + FOLLOWING + STORIES + INBOX + USERS + TOPICS + SEGMENTS + KEYS + OPERATING
+)
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""

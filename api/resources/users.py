@@ -3,9 +3,7 @@
 Rule S.
 """
 
-from functools import lru_cache
 from typing import Any
-from zoneinfo import available_timezones
 
 import falcon
 import orjson
@@ -15,7 +13,7 @@ from api.people import People
 from api.request import ApiRequest
 from api.resources.base import Resource, reply
 from api.schemas.common import USER_ID, USER_ID_SHAPE
-from api.validation import check_at, invalid
+from api.validation import check_at
 from shared.services.users import UserRow
 
 
@@ -28,9 +26,6 @@ class Users(Resource):
     def on_put(self, req: ApiRequest, resp: falcon.Response, user: str) -> None:
         """Create or replace it."""
         check_at("id", USER_ID, user, USER_ID_SHAPE)
-        zone = req.body.get("timezone")
-        if zone is not None and zone not in _zones():
-            raise invalid("timezone", "Not an IANA time zone such as Europe/Berlin.")
         found, created = self._people.put(req.app, user, req.body)
         reply(resp, _document(found), 201 if created else 200)
 
@@ -42,12 +37,6 @@ class Users(Resource):
         """Erase the person."""
         self._people.erase(req.app, user)
         resp.status = falcon.HTTP_204
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    # Reads a directory tree, so it is done once and only when somebody names a zone.
-    return frozenset(available_timezones())
 
 
 def _document(row: UserRow) -> dict[str, Any]:

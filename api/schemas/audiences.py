@@ -9,13 +9,16 @@ from typing import Annotated, Final
 from pydantic import FailFast, Field, with_config
 from typing_extensions import TypedDict
 
-from api.schemas.common import STRICT, Answer, Label, UserIds
+from api.schemas.common import STRICT, Answer, UserId, UserIds
+from api.schemas.segments import SegmentName
 from api.schemas.topics import Topic
 
 EXCLUDE_MAX: Final = 1000
 TOPICS_MAX: Final = 100
+SEGMENTS_MAX: Final = 20
 SAMPLE_MAX: Final = 20
 Topics = Annotated[list[Topic], FailFast(), Field(max_length=TOPICS_MAX)]
+Segments = Annotated[list[SegmentName], FailFast(), Field(max_length=SEGMENTS_MAX)]
 
 
 @with_config(STRICT)
@@ -24,11 +27,13 @@ class ExcludeIn(TypedDict, total=False):
 
     users: Annotated[UserIds, Field(max_length=EXCLUDE_MAX)]
     topics: Annotated[Topics, Field(description="Whoever is subscribed to one of these is out.")]
+    segments: Annotated[Segments, Field(description="Whoever is in one of these is out.")]
 
 
 @with_config(STRICT)
 class AudienceIn(TypedDict, total=False):
-    """For whom: `users` and the subscribers of `topics`, or `everyone`; less `exclude`."""
+    """For whom: `users`, the subscribers of `topics` and who is in `segments`, or `everyone`; less `exclude` and
+    `exclude_actor`."""
 
     users: Annotated[UserIds, Field(description="Unknown users are created; repeats count once.")]
     everyone: Annotated[bool, Field(description="All users of the app, also those who come later.")]
@@ -36,7 +41,10 @@ class AudienceIn(TypedDict, total=False):
     topics: Annotated[
         Topics, Field(description="Whoever is subscribed, by a wildcard too, when it is stored.")
     ]
-    segments: Annotated[list[Label], Field(description="Not served yet.")]
+    segments: Annotated[Segments, Field(description="Whoever is in one of these when it is stored.")]
+    exclude_actor: Annotated[
+        UserId | None, Field(description="Who did what this is about, and gets nothing of it.")
+    ]
     conversation: Annotated[str | None, Field(description="Not served yet.")]
 
 

@@ -5,20 +5,36 @@ Rule P.
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, with_config
+from pydantic import AfterValidator, Field, StringConstraints, with_config
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from api.schemas.common import STRICT, Answer, Instant, JsonObject
+from shared.domain.zones import LOCALE_LENGTH, is_locale, is_zone
+
+
+def _locale(text: str) -> str:
+    if not is_locale(text):
+        raise PydanticCustomError("locale", "Not a language tag (BCP 47) such as de or pt-BR")
+    return text
+
+
+def _zone(text: str) -> str:
+    if not is_zone(text):
+        raise PydanticCustomError("zone", "Not an IANA time zone such as Europe/Berlin")
+    return text
+
 
 Locale = Annotated[
     str,
-    StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*$"),
-    Field(description="A language tag such as `de` or `pt-BR`."),
+    Field(max_length=LOCALE_LENGTH, description="A language tag (BCP 47) such as `de` or `pt-BR`."),
+    AfterValidator(_locale),
 ]
 TimeZone = Annotated[
     str,
     StringConstraints(min_length=1, max_length=64),
     Field(description="An IANA name such as `Europe/Berlin`."),
+    AfterValidator(_zone),
 ]
 
 

@@ -16,6 +16,8 @@ SCOPES: Final[dict[str, str]] = {
     "users:read": "Read users.",
     "topics:write": "Subscribe users to topics, and unsubscribe them.",
     "topics:read": "List topics and their subscribers.",
+    "segments:write": "Make, change and delete segments.",
+    "segments:read": "List segments, and try a rule on the users.",
     "keys:write": "Create and revoke API keys; a key gives away only scopes that it holds itself.",
     "keys:read": "List API keys.",
     "inbox:read": "Read one's own inbox; every user's token has it, an API key never.",

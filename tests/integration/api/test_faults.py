@@ -142,7 +142,10 @@ def test_without_the_database_sending_goes_on_and_reading_waits(start_api, redis
         ("POST", "/v1/api-keys", {"name": "n", "scopes": ["users:read"]}),
         ("PUT", "/v1/topics/news/subscribers/ana", None),
         ("POST", "/v1/notifications/preview", {"to": {"users": ["ana"]}}),
-        # The one audience of which the database knows who is in it when it is accepted.
+        ("PUT", "/v1/segments/paid", {"rule": {"attribute": "plan", "is": "paid"}}),
+        # The audiences of which something must be known when they are accepted: who is out, and what there is.
+        ("POST", "/v1/notifications", {**GOOD, "to": {"segments": ["paid"]}}),
+        ("POST", "/v1/notifications", {**GOOD, "to": {"users": ["a"], "exclude": {"segments": ["paid"]}}}),
         ("POST", "/v1/notifications", {**GOOD, "to": {"everyone": True, "exclude": {"topics": ["beta"]}}}),
     ]:
         answer = api.call(method, path, body)

@@ -7,6 +7,7 @@ from shared.auth.principal import KEY_SCOPES
 from tests.integration.api.support import Api, store_all, until
 
 GOOD = {"to": {"users": ["ana"]}, "event": "order.paid", "data": {"secret": "of main"}}
+RULE = {"attribute": "plan", "is": "paid"}
 # What every route with something of somebody's in it must answer to a foreign app.
 WALLS = {
     ("GET", "/v1/notifications/{id}"): 404,
@@ -17,6 +18,9 @@ WALLS = {
     ("DELETE", "/v1/users/{user:user}"): 404,
     ("PUT", "/v1/users/{user:user}"): 201,  # a user of the same name in the other app
     ("DELETE", "/v1/api-keys/{id}"): 404,
+    ("GET", "/v1/segments/{name}"): 404,
+    ("DELETE", "/v1/segments/{name}"): 404,
+    ("PUT", "/v1/segments/{name}"): 201,  # a segment of the same name in the other app
     # A topic is a word: every app has its own subscribers to it, and those who are asked for first are none.
     ("GET", "/v1/users/{user:user}/topics"): 200,
     ("GET", "/v1/topics/{topic:topic}/subscribers"): 200,
@@ -48,12 +52,14 @@ def test_the_table_of_walls_is_complete():
 def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
     api.call("PUT", "/v1/users/ana", {"attributes": {"secret": "of main"}})
     api.call("PUT", "/v1/topics/of%2Fmain/subscribers/ana")
+    api.call("PUT", "/v1/segments/paid", {"rule": {"attribute": "of main", "is": "ana"}})
     own_key = api.key.split("_")[1]
     method, path = wall
     target = path.replace("{user:user}", "ana").replace("{topic:topic}", "of%2Fmain")
+    target = target.replace("{name}", "paid")
     target = target.replace("{id}", own_key if "api-keys" in path else stored)
     bodies = {
-        "PUT": None if "topics" in path else {},
+        "PUT": None if "topics" in path else {"rule": RULE} if "segments" in path else {},
         "POST": {"users": ["ana"]} if "topics" in path else None,
     }
     answer = api.call(method, target, bodies.get(method), auth=shop)
@@ -65,6 +71,7 @@ def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
     assert [item["user"] for item in listed] == ["ana"]
     assert api.call("GET", "/v1/users/ana").json["attributes"] == {"secret": "of main"}
     assert api.call("GET", f"/v1/notifications/{stored}").status == 200
+    assert api.call("GET", "/v1/segments/paid").json["rule"]["attribute"] == "of main"
 
 
 def test_a_notification_still_in_the_journal_is_behind_the_wall_too(api, shop):

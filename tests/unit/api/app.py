@@ -7,6 +7,7 @@ from falcon.testing import TestClient
 
 from api.acceptance import Acceptance, Limits
 from api.app import create_app
+from api.audiences import Lookups, Names
 from api.authentication import Authenticator
 from api.deps import Deps
 from api.intake import GroupLimits, Intake
@@ -57,6 +58,8 @@ class FakeApp:
     people: Recorder = field(default_factory=Recorder)
     audiences: Recorder = field(default_factory=Recorder)
     subscriptions: Recorder = field(default_factory=Recorder)
+    segments: Recorder = field(default_factory=Recorder)
+    known_segments: set[str] = field(default_factory=set)
     keys: Recorder = field(default_factory=Recorder)
     apps: set[str] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -83,6 +86,10 @@ class FakeApp:
     def post(self, path: str, json: Any, **options: Any) -> Any:
         return self.call("POST", path, json=json, **options)
 
+    def missing(self, app: str, names: Names) -> Names:
+        """Those of these segments that the application is told nothing of."""
+        return tuple(name for name in names if name not in self.known_segments)
+
     def _deps(self) -> Deps:
         ring = KeyRing(
             self.rows.load,
@@ -108,7 +115,7 @@ class FakeApp:
             acceptance=Acceptance(
                 intake,
                 limits,
-                left_out=self.audiences.left_out,
+                lookups=Lookups(self.audiences.left_out, self.missing),
                 clock=self.clock,
                 random=counting_random(),
             ),
@@ -120,6 +127,7 @@ class FakeApp:
             inboxes=self.inboxes,
             people=self.people,
             subscriptions=self.subscriptions,
+            segments=self.segments,
             keys=self.keys,
             journal=self.journal,
             check_ready=self.journal.ping,

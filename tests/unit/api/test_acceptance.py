@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from api.acceptance import Acceptance, Limits, Origin, read_key
+from api.audiences import Excluded, Lookups, Names
 from api.errors import DatabaseUnavailable
 from api.intake import GroupLimits, Intake
 from shared.errors import (
@@ -29,17 +30,27 @@ def journal() -> FakeJournal:
 
 @dataclass
 class Subscribers:
-    """Who is subscribed to what; each question is remembered."""
+    """Who is subscribed to what or in which segment; each question is remembered."""
 
     of: dict[str, list[str]] = field(default_factory=dict)
     away: bool = False
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
-    def left_out(self, app: str, users: tuple[str, ...], topics: tuple[str, ...]) -> tuple[str, ...]:
-        self.asked.append(topics)
+    def left_out(self, app: str, out: Excluded) -> Names:
+        self._ask((*out.topics, *out.segments))
+        return (
+            *out.users,
+            *(name for each in (*out.topics, *out.segments) for name in self.of.get(each, ())),
+        )
+
+    def missing(self, app: str, names: Names) -> Names:
+        self._ask(names)
+        return tuple(name for name in names if name not in self.of)
+
+    def _ask(self, names: Names) -> None:
+        self.asked.append(names)
         if self.away:
             raise DatabaseUnavailable(retry_after=2)
-        return (*users, *(name for topic in topics for name in self.of.get(topic, ())))
 
 
 @pytest.fixture
@@ -53,9 +64,8 @@ def acceptance(journal: FakeJournal, subscribers: Subscribers) -> Acceptance:
         ttl_default=86_400, ttl_max=2_592_000, entry_max=1000, batch_items=5, send_ahead_max=86_400
     )
     intake = Intake(journal.accept, FakeQueue().enqueue, GroupLimits())
-    return Acceptance(
-        intake, limits, left_out=subscribers.left_out, clock=FakeClock(), random=counting_random()
-    )
+    lookups = Lookups(subscribers.left_out, subscribers.missing)
+    return Acceptance(intake, limits, lookups=lookups, clock=FakeClock(), random=counting_random())
 
 
 def asked(**changes):
@@ -119,6 +129,8 @@ def test_everyone_needs_no_names_and_may_exclude_some(acceptance, journal):
         ({"topics": [], "exclude": {"topics": ["news"]}}, "to"),
         ({"everyone": True, "users": ["ana"]}, "to.users"),
         ({"everyone": True, "topics": ["news"]}, "to.topics"),
+        ({"everyone": True, "segments": ["s"]}, "to.segments"),
+        ({"segments": [], "exclude_actor": "ana"}, "to"),
     ],
 )
 def test_an_audience_that_says_nothing_or_two_things_is_refused(acceptance, to, field):
@@ -131,7 +143,6 @@ def test_an_audience_that_says_nothing_or_two_things_is_refused(acceptance, to, 
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"to": {"segments": ["s"]}}, "to.segments"),
         ({"to": {"conversation": "c"}}, "to.conversation"),
     ],
 )
@@ -144,7 +155,9 @@ def test_what_is_not_served_yet_is_refused_by_name(acceptance, journal, change, 
 
 
 def test_fields_that_are_not_served_yet_may_be_there_and_empty(acceptance, journal):
-    to = {"users": ["ana"], "topics": [], "segments": [], "conversation": None, "exclude": {"topics": []}}
+    exclude = {"topics": [], "segments": []}
+    to = {"users": ["ana"], "topics": [], "segments": [], "conversation": None, "exclude_actor": None}
+    to |= {"exclude": exclude}
     acceptance.one({"to": to, "event": "e", "send_at": None, "send_at_zone": None}, ORIGIN, None)
 
     assert len(journal.entries) == 1
@@ -210,6 +223,76 @@ def test_a_batch_asks_once_for_all_that_leave_out_the_same(acceptance, journal, 
 
     assert len(journal.entries) == 4
     assert subscribers.asked == [("beta",)]
+
+
+def test_segments_are_kept_by_name_and_only_those_that_exist_are_taken(acceptance, journal, subscribers):
+    subscribers.of |= {"paid": [], "beta": []}
+    to = {"segments": ["paid", "beta"], "exclude": {"segments": ["beta"]}}
+    acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+
+    (entry,) = journal.decoded()
+    assert (entry.segments, entry.exclude_segments) == (("paid", "beta"), ("beta",))
+    assert subscribers.asked == [("paid", "beta")]
+
+    to = {"segments": ["paid", "x"], "exclude": {"segments": ["y", "beta", "x"]}}
+    with pytest.raises(InvalidRequest) as error:
+        acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+    assert error.value.detail == [
+        {"field": "to.segments[1]", "message": "There is no segment x."},
+        {"field": "to.exclude.segments[0]", "message": "There is no segment y."},
+        {"field": "to.exclude.segments[2]", "message": "There is no segment x."},
+    ]
+    assert len(journal.entries) == 1
+
+
+def test_everyone_less_a_segment_is_kept_as_everyone_less_its_users(acceptance, journal, subscribers):
+    subscribers.of |= {"paid": ["cy"], "beta": ["eve"]}
+    exclude = {"users": ["bob"], "topics": ["beta"], "segments": ["paid"]}
+    to = {"everyone": True, "exclude": exclude, "exclude_actor": "ana"}
+    acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+
+    (entry,) = journal.decoded()
+    assert (entry.everyone, entry.exclude) == (True, ("bob", "eve", "cy", "ana"))
+    assert (entry.segments, entry.exclude_segments, entry.exclude_topics) == ((), (), ())
+
+
+@pytest.mark.parametrize("exclude", [["bob"], ["bob", "ana"], [], None])
+def test_the_actor_is_left_out_beside_whoever_else_is(acceptance, journal, subscribers, exclude):
+    subscribers.away = True
+    to = {"users": ["ana", "bob", "cy"], "exclude_actor": "ana"}
+    to |= {} if exclude is None else {"exclude": {"users": exclude}}
+    acceptance.one({"to": to, "event": "e"}, ORIGIN, None)
+
+    (entry,) = journal.decoded()
+    assert entry.exclude == tuple(dict.fromkeys([*(exclude or ()), "ana"]))
+    assert subscribers.asked == []
+
+
+def test_the_actor_comes_on_top_of_a_thousand(acceptance, journal):
+    exclude = {"users": [f"u{number}" for number in range(1000)]}
+    for to in ({"users": ["ana"]}, {"everyone": True}):
+        acceptance.one({"to": {**to, "exclude": exclude, "exclude_actor": "ana"}, "event": "e"}, ORIGIN, None)
+
+    assert [len(entry.exclude) for entry in journal.decoded()] == [1001, 1001]
+
+
+def test_without_the_database_a_segment_cannot_be_checked_and_a_batch_may_be_repeated(
+    acceptance, journal, subscribers
+):
+    subscribers.of["paid"] = []
+    subscribers.away = True
+    items = [ASKED, asked(to={"segments": ["paid"]}), asked(to={"segments": ["x"]})]
+    with pytest.raises(Unavailable):
+        acceptance.one(items[1], ORIGIN, "k")
+    with pytest.raises(Unavailable):
+        acceptance.many(items, ORIGIN, "k")
+    assert journal.entries == {}
+
+    subscribers.away = False
+    answered = acceptance.many([*items, *items[1:]], ORIGIN, "k")
+    assert not answered.replayed
+    assert len(journal.entries) == 3
+    assert subscribers.asked[2:] == [("paid",), ("x",)]
 
 
 def test_a_ttl_above_the_setting_is_refused(acceptance):

@@ -173,7 +173,15 @@ def test_a_token_for_an_app_that_does_not_exist_sends_nothing(app):
             "invalid_request",
             "to.exclude.topics[0]",
         ),
-        (b'{"to":{"users":["a"],"segments":["s"]},"event":"e"}', 422, "not_supported", "to.segments"),
+        (b'{"to":{"users":["a"],"conversation":"c"},"event":"e"}', 422, "not_supported", "to.conversation"),
+        (b'{"to":{"segments":["a","s s"]},"event":"e"}', 422, "invalid_request", "to.segments[1]"),
+        (b'{"to":{"segments":["no-such"]},"event":"e"}', 422, "invalid_request", "to.segments[0]"),
+        (
+            b'{"to":{"users":["a"],"exclude_actor":" "},"event":"e"}',
+            422,
+            "invalid_request",
+            "to.exclude_actor",
+        ),
     ],
 )
 def test_a_bad_body_is_refused_by_the_name_of_its_field(app, body, status, code, field):
@@ -465,7 +473,7 @@ def test_development_routes_do_not_exist_where_they_are_off():
 
 def test_every_resource_of_the_table_answers():
     app = FakeApp()
-    for name in ("inboxes", "people", "keys", "following", "audiences", "subscriptions"):
+    for name in ("inboxes", "people", "keys", "following", "audiences", "subscriptions", "segments"):
         setattr(app, name, Recorder(error=Internal()))
     app.__post_init__()
     for operation in TABLE:
