@@ -1,6 +1,7 @@
 """After the commit of a group: publish, clear the journal, hand out the pages, write down that it was published."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
@@ -8,12 +9,14 @@ from shared import logs, metrics
 from shared.protocol.jobs import Page, Queue
 from shared.store.publishing import mark_published
 from shared.store.rescues import mark_rescued
-from shared.store.rows import StoredGroup
+from shared.store.rows import PageRef, StoredGroup
 from workers.deps import Deps
 from workers.publishing import publish_frames
 
 log = logs.get(__name__)
 
+PAGES_AT_ONCE = 5
+"""Pages of one job. A job costs as much beside its work as half a page; more would let critical ones wait longer."""
 QUEUE_OF = {"critical": Queue.CRITICAL, "normal": Queue.NORMAL, "bulk": Queue.BULK}
 
 
@@ -25,10 +28,32 @@ def settle(deps: Deps, stored: StoredGroup, *, rescue: bool) -> None:
     """
     publish_frames(deps, stored.frames)
     deps.journal.done([*stored.stored_ids, *stored.already])
-    for page in stored.pages:
-        job = Page(id=page.notification_id, number=page.number, rescue=rescue)
-        deps.queue.enqueue(job, queue=QUEUE_OF[page.priority])
+    for job in page_jobs(stored.pages, rescue=rescue):
+        deps.queue.enqueue(job, queue=QUEUE_OF[job.priority])
     write_published(deps, stored.publish_ids, rescue=rescue)
+
+
+def page_jobs(pages: Iterable[PageRef], *, rescue: bool) -> Iterator[Page]:
+    """Jobs for these pages; such as follow one another share one."""
+    first, count = None, 0
+    for page in pages:
+        if (
+            first is not None
+            and count < PAGES_AT_ONCE
+            and page == replace(first, number=first.number + count)
+        ):
+            count += 1
+            continue
+        if first is not None:
+            yield _page_job(first, count, rescue=rescue)
+        first, count = page, 1
+    if first is not None:
+        yield _page_job(first, count, rescue=rescue)
+
+
+def _page_job(first: PageRef, count: int, *, rescue: bool) -> Page:
+    id, priority = first.notification_id, first.priority
+    return Page(id=id, number=first.number, pages=count, priority=priority, rescue=rescue)
 
 
 def write_published(deps: Deps, ids: Sequence[str], *, rescue: bool) -> int:

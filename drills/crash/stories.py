@@ -19,7 +19,7 @@ from shared.redis import keys
 ANN, BEN, AWAY = "ann", "ben", "away"
 FOLLOWING = (ANN, BEN, AWAY)
 AUDIENCE = tuple(f"reader-{number}" for number in range(11))
-"""Three pages of five, with ann."""
+"""Three pages of five, with ann; one job stores all of them, and then marks them."""
 ABSENCE = 6
 SOON = timedelta(seconds=2)
 SECONDS = 30.0

@@ -11,8 +11,11 @@ from shared.redis.bus import Bus
 from shared.redis.journal import Journal
 from shared.redis.publish import Publisher
 from shared.redis.streams import Streams
+from workers.jobs import page
 from workers.registry import JOBS, Spec
 
+page.SLICE_S = 30.0
+"""However slow the machine is, a job does all of its pages, so that its calls can be counted."""
 _mine = Mine(Path(os.environ["BELLHOP_DATA_DIR"]))
 _mine.lay(Database, "run", transaction=True)
 for _adapter, _methods in (

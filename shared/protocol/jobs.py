@@ -64,12 +64,15 @@ class Deliver(JobArgs):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(JobArgs):
-    """Store and publish one page (<= 1,000 users) of a big audience. Queue: as its notification."""
+    """Store and publish pages (<= 1,000 users each) of a big audience: `pages` of them from `number` on. Queue: as its
+    notification, whose `priority` this is."""
 
     job, queue = Job.PAGE, Queue.NORMAL
     id: str
     number: int
     rescue: bool = False
+    pages: int = 1
+    priority: str = "normal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

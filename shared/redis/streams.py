@@ -78,6 +78,7 @@ class Streams:
         self._run_id = Script("run_id")
         self._tops = Script("tops")
         self._tail = Script("tail")
+        self._warm = Script("warm")
 
     def connect(self, node: str, users: Sequence[tuple[str, str, Since]]) -> list[Connected]:
         """Register (app, user) on a node and read record and tails, in one round trip. Raises RedisUnavailable."""
@@ -118,6 +119,14 @@ class Streams:
             me_tail=[decode_member(raw) for raw in mine],
             all_tail=[decode_member(raw) for raw in everyones],
         )
+
+    def warm(self, app: str, users: str) -> list[str]:
+        """Those of some users, a JSON array, for whom somebody may be listening. Whoever is not among them has no
+        record here, so that their next connection has the database read.
+
+        Raises RedisUnavailable.
+        """
+        return [name.decode() for name in self._warm.run(self._client, [], [app, users])]
 
     def app_top(self, app: str) -> tuple[str | None, int | None]:
         """(epoch, top) of the stream of everyone, None where this run of Redis has none. Raises RedisUnavailable."""

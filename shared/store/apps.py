@@ -11,7 +11,7 @@ from shared.domain import caps
 from shared.domain.caps import Cap
 from shared.models import tables as t
 
-_COLUMNS = (t.apps.c.id, t.apps.c.name, t.apps.c.epoch, t.apps.c.all_seq, t.apps.c.caps)
+COLUMNS = (t.apps.c.id, t.apps.c.name, t.apps.c.epoch, t.apps.c.all_seq, t.apps.c.caps)
 
 
 class UnknownApp(LookupError):
@@ -30,8 +30,8 @@ class AppRow(NamedTuple):
 
 def get(session: Session, name: str) -> AppRow | None:
     """The app of that name."""
-    row = session.execute(select(*_COLUMNS).where(t.apps.c.name == name)).first()
-    return _row(row) if row else None
+    row = session.execute(select(*COLUMNS).where(t.apps.c.name == name)).first()
+    return of_row(row) if row else None
 
 
 def require(session: Session, name: str) -> AppRow:
@@ -48,8 +48,8 @@ def by_name(session: Session, names: Collection[str]) -> dict[str, AppRow]:
         # The usual case, and IN takes SQLAlchemy 0.2 ms longer.
         [name] = names
         return {name: require(session, name)}
-    rows = session.execute(select(*_COLUMNS).where(t.apps.c.name.in_(sorted(names))))
-    found = {row.name: row for row in map(_row, rows)}
+    rows = session.execute(select(*COLUMNS).where(t.apps.c.name.in_(sorted(names))))
+    found = {row.name: row for row in map(of_row, rows)}
     missing = sorted(set(names) - set(found))
     if missing:
         raise UnknownApp(", ".join(missing))
@@ -58,13 +58,13 @@ def by_name(session: Session, names: Collection[str]) -> dict[str, AppRow]:
 
 def by_id(session: Session, ids: Collection[int]) -> dict[int, AppRow]:
     """The apps with those ids."""
-    rows = session.execute(select(*_COLUMNS).where(t.apps.c.id.in_(sorted(ids))))
-    return {row.id: row for row in map(_row, rows)}
+    rows = session.execute(select(*COLUMNS).where(t.apps.c.id.in_(sorted(ids))))
+    return {row.id: row for row in map(of_row, rows)}
 
 
 def list_all(session: Session) -> list[AppRow]:
     """Every app, by name."""
-    return [_row(row) for row in session.execute(select(*_COLUMNS).order_by(t.apps.c.name))]
+    return [of_row(row) for row in session.execute(select(*COLUMNS).order_by(t.apps.c.name))]
 
 
 def create(session: Session, name: str, *, epoch: str, now_ms: int) -> AppRow:
@@ -76,10 +76,10 @@ def create(session: Session, name: str, *, epoch: str, now_ms: int) -> AppRow:
 
 def lock(session: Session, ids: Collection[int]) -> dict[int, AppRow]:
     """Lock apps in the order of their ids: whoever holds the lock gives the next numbers of `all`."""
-    statement = select(*_COLUMNS).where(t.apps.c.id.in_(sorted(ids))).order_by(t.apps.c.id)
+    statement = select(*COLUMNS).where(t.apps.c.id.in_(sorted(ids))).order_by(t.apps.c.id)
     # NO KEY on PostgreSQL: users that are being inserted refer to the app and need not wait.
     rows = session.execute(statement.with_for_update(key_share=True))
-    return {row.id: row for row in map(_row, rows)}
+    return {row.id: row for row in map(of_row, rows)}
 
 
 def advance(session: Session, id: int, all_seq: int) -> None:
@@ -92,6 +92,7 @@ def put_caps(session: Session, id: int, new: Sequence[Cap]) -> None:
     session.execute(update(t.apps).where(t.apps.c.id == id).values(caps=caps.dump(new)))
 
 
-def _row(row: Sequence[Any]) -> AppRow:
+def of_row(row: Sequence[Any]) -> AppRow:
+    """The app whose COLUMNS were read along with something else."""
     id, name, epoch, all_seq, text = row
     return AppRow(id, name, epoch, all_seq, caps.parse(text) if text else ())

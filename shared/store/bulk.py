@@ -5,8 +5,9 @@ else in the store is portable.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from shared.store.bulk_generic import GenericBulk
@@ -59,13 +60,30 @@ class Bulk(Protocol):
     def mark_released(self, session: Session, pairs: Sequence[tuple[str, int]]) -> None:
         """Clear held_until of these (notification, user), unless they are held again."""
 
-    def deliver_known(
-        self, session: Session, notification_id: str, app_id: int, names: Sequence[str], *, push_due_at: int
-    ) -> list[tuple[str, StreamRow]] | None:
-        """Number and insert one notification for many users in one step; their names and streams, by user id.
+    def lock_page(self, session: Session, notification_id: str, number: int) -> tuple[str, bool] | None:
+        """Lock a page that is neither published nor given up: its names as JSON text, and whether it is stored."""
 
-        None if a name is unknown, or if this database has no such step: then it is done in several.
+    def store_page(
+        self,
+        session: Session,
+        notification_id: str,
+        number: int,
+        app_id: int,
+        *,
+        now_ms: int,
+        push_due_at: int,
+    ) -> bool:
+        """Number and insert a locked page's notification for all its users in one step, and note that it is stored.
+
+        False, with nothing done, if a name is unknown or this database has no such step: then it is done in several.
+        Raises RunAgain if a user was erased meanwhile.
         """
+
+    def page_items(
+        self, session: Session, notification_id: str, app_id: int, names: Sequence[str]
+    ) -> Sequence[Row[tuple[Any, ...]]] | None:
+        """What shared.store.reading_back reads of a page, of those of these users who have a numbered delivery of it;
+        None if this database needs no way of its own for that."""
 
     def raise_acks(self, session: Session, acks: Sequence[RaisedAck]) -> None:
         """Set what locked streams have acknowledged, and count the change."""

@@ -133,17 +133,37 @@ class GenericBulk:
         one = update(t.deliveries).where(mine, d.state != State.HELD).values(held_until=None)
         session.connection().execute(one, [{"of": id, "of_user": user_id} for id, user_id in pairs])
 
-    def deliver_known(
+    def lock_page(self, session: Session, notification_id: str, number: int) -> tuple[str, bool] | None:
+        """Lock a page that is neither published nor given up: its names as JSON text, and whether it is stored."""
+        p = t.pages.c
+        wanted = select(p.names, p.stored_at, p.published_at, p.failed_at)
+        wanted = wanted.where(p.notification_id == notification_id, p.number == number)
+        row = session.execute(wanted.with_for_update()).first()
+        if row is None or row.published_at is not None or row.failed_at is not None:
+            return None
+        return row.names, row.stored_at is not None
+
+    def store_page(
         self,
         session: Session,  # noqa: ARG002 -- as in shared.store.bulk.Bulk
         notification_id: str,  # noqa: ARG002
+        number: int,  # noqa: ARG002
         app_id: int,  # noqa: ARG002
-        names: Sequence[str],  # noqa: ARG002
         *,
+        now_ms: int,  # noqa: ARG002
         push_due_at: int,  # noqa: ARG002
-    ) -> list[tuple[str, StreamRow]] | None:
+    ) -> bool:
         """Not here."""
-        return None
+        return False
+
+    def page_items(
+        self,
+        session: Session,
+        notification_id: str,
+        app_id: int,
+        names: Sequence[str],
+    ) -> None:
+        """Not here."""
 
     def raise_acks(self, session: Session, acks: Sequence[RaisedAck]) -> None:
         """Set what locked streams have acknowledged, and count the change."""

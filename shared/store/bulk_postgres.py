@@ -5,12 +5,14 @@ driver's executemany.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from shared.domain.delivery import State
 from shared.domain.notification import Status
+from shared.store import pages_postgres
 from shared.store.rows import AckedRange, NewDelivery, NewNotification, RaisedAck, StreamRow
 
 # Sorted by id, so that two processes with overlapping groups wait for one another instead of deadlocking.
@@ -118,29 +120,6 @@ _MARK_RELEASED = text("""
     UPDATE deliveries d SET held_until = NULL
     FROM unnest((SELECT CAST(:ids AS uuid[])), (SELECT CAST(:user_ids AS bigint[]))) AS t(id, user_id)
     WHERE d.notification_id = t.id AND d.user_id = t.user_id AND d.state <> :held
-""")
-
-# The rows of streams are locked in their order first; the UPDATE then sees each as the last commit left it.
-_DELIVER_KNOWN = text("""
-    WITH locked AS MATERIALIZED (
-        SELECT s.user_id, u.name
-        FROM unnest((SELECT CAST(:names AS text[]))) AS t(name)
-        JOIN users u ON u.app_id = :app_id AND u.name = t.name
-        JOIN streams s ON s.user_id = u.id
-        ORDER BY s.user_id FOR NO KEY UPDATE OF s
-    ), grown AS (
-        UPDATE streams s SET last_seq = s.last_seq + 1, rev = s.rev + 1, total = s.total + 1,
-            unseen = s.unseen + 1, unread = s.unread + 1
-        FROM locked WHERE s.user_id = locked.user_id
-        RETURNING locked.name, s.user_id, s.last_seq, s.acked, s.all_acked, s.rev, s.total, s.unseen, s.unread,
-            s.archived, s.erased
-    ), added AS (
-        INSERT INTO deliveries (notification_id, user_id, seq, state, rev, push_due_at)
-        SELECT CAST(:notification_id AS uuid), user_id, last_seq, :pending, rev,
-            to_timestamp(:push_due_at / 1000.0)
-        FROM grown
-    )
-    SELECT * FROM grown ORDER BY user_id
 """)
 
 _RAISE_ACKS = text("""
@@ -264,24 +243,30 @@ class PostgresBulk:
             _MARK_RELEASED, {"ids": words(ids), "user_ids": numbers(user_ids), "held": State.HELD}
         )
 
-    def deliver_known(
-        self, session: Session, notification_id: str, app_id: int, names: Sequence[str], *, push_due_at: int
-    ) -> list[tuple[str, StreamRow]] | None:
-        """Number and insert one notification for many users in one step; None if a name is unknown.
+    def lock_page(self, session: Session, notification_id: str, number: int) -> tuple[str, bool] | None:
+        """Lock a page that is neither published nor given up: its names as JSON text, and whether it is stored."""
+        return pages_postgres.lock(session, notification_id, number)
 
-        It halves the time of a page: neither streams nor deliveries travel to the client and back.
-        """
-        values = {"notification_id": notification_id, "app_id": app_id, "names": words(names)}
-        attempt = session.begin_nested()
-        rows = session.execute(
-            _DELIVER_KNOWN, {**values, "push_due_at": push_due_at, "pending": State.PENDING}
-        ).all()
-        if len(rows) != len(names):
-            # Also gives the locks back, so that the long way can take them in order.
-            attempt.rollback()
-            return None
-        attempt.commit()
-        return [(name, StreamRow(*stream)) for name, *stream in rows]
+    def store_page(
+        self,
+        session: Session,
+        notification_id: str,
+        number: int,
+        app_id: int,
+        *,
+        now_ms: int,
+        push_due_at: int,
+    ) -> bool:
+        """Number and insert a locked page's notification for all its users in one step; whether that was done."""
+        return pages_postgres.store(
+            session, notification_id, number, app_id, now_ms=now_ms, push_due_at=push_due_at
+        )
+
+    def page_items(
+        self, session: Session, notification_id: str, app_id: int, names: Sequence[str]
+    ) -> Sequence[Row[tuple[Any, ...]]]:
+        """What those of these users have who have a numbered delivery of a notification."""
+        return pages_postgres.items(session, notification_id, app_id, words(names))
 
     def raise_acks(self, session: Session, acks: Sequence[RaisedAck]) -> None:
         """Set what locked streams have acknowledged, and count the change."""

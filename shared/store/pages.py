@@ -1,36 +1,55 @@
 """Pages of an audience that is too big for one transaction: up to 1,000 receivers each, stored one by one.
 
 Each page is a transaction of its own and keeps its names until it is published, so after a crash at any point running
-the page again either stores it or reads back what it stored.
+the page again finds out whether it was stored. Where a page is stored in one step its frames are read back after the
+commit, and only those of users for whom somebody may be listening: whoever comes later finds the rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
-from shared.db import RunAgain
 from shared.domain.notification import UNSENT, Status
 from shared.models import tables as t
-from shared.protocol.envelope import AppFrames, Body, Item
+from shared.protocol.envelope import AppFrames, Body
 from shared.store import apps, fates, names, reading_back
 from shared.store.allocation import Parcel, deliver
 from shared.store.apps import AppRow
 from shared.store.bulk import bulk_for
 from shared.store.fates import Terms
 from shared.store.framing import FrameSet
-from shared.store.rows import PageRef, StreamRow
+from shared.store.rows import PageRef
 
 _ROWS_AT_ONCE = 20
 """Pages per INSERT: bounds the memory for a big audience."""
 
 
+_NOTIFICATION = (
+    reading_back.BODY_COLUMNS.add_columns(*(column.label(f"app_{column.name}") for column in apps.COLUMNS))
+    .join(t.apps, t.apps.c.id == t.notifications.c.app_id)
+    .where(t.notifications.c.id == bindparam("of"))
+)
+"""A notification with its app, made once: making a statement takes longer than the server needs for it."""
+
+
+class StoredPage(NamedTuple):
+    """A page that is stored and not published; `names` is JSON text. Without `frames` they are read back after the
+    commit, for whom they may concern."""
+
+    number: int
+    names: str
+    app: AppRow
+    body: Body
+    frames: AppFrames | None
+
+
 class _Page(NamedTuple):
     number: int
-    names: list[str]
+    names: str
     stored: bool
     app: AppRow
     body: Body
@@ -67,34 +86,42 @@ def insert_pages(
 
 def store_page(
     session: Session, notification_id: str, number: int, *, now_ms: int, push_after_s: int
-) -> AppFrames | None:
-    """Store one page, or read back what was stored of it; the frames to publish.
+) -> StoredPage | None:
+    """Store one page if that has not been done; what is to be published after the commit.
 
     None: the page is unknown, published already, given up, or of a notification that is scheduled, failed or
-    cancelled. Frames without items: it expired before it was stored, its users were erased, or none of them gets it
-    now; mark it as published all the same. Raises RunAgain.
+    cancelled. Of one that expired before it was stored, whose users were erased, or none of whom gets it now, there are
+    no frames; mark it as published all the same. Raises RunAgain.
     """
     page = _lock(session, notification_id, number, now_ms)
     if page is None:
         return None
-    push_due_at = now_ms + push_after_s * 1000
-    if page.stored:
-        frames = FrameSet()
-        reading_back.read_back_page(session, page.app, page.body, page.names, frames)
-        return _one(page, frames)
-    return _store(session, page, now_ms=now_ms, push_due_at=push_due_at)
+    frames = None
+    if not page.stored:
+        frames = _store(session, page, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
+    return StoredPage(page.number, page.names, page.app, page.body, frames)
 
 
-def mark_page_published(session: Session, notification_id: str, number: int, now_ms: int) -> bool:
-    """Mark a page as published; with the last one the notification ends too. Whether it was the last.
+def page_frames(session: Session, page: StoredPage, names: Sequence[str]) -> AppFrames:
+    """The frames of some users on a stored page, read back: none for those without a numbered delivery, and for the
+    erased. The same bytes each time."""
+    frames = FrameSet()
+    reading_back.read_back_page(session, page.app, page.body, names, frames)
+    return _one(page.app, frames)
+
+
+def mark_pages_published(
+    session: Session, notification_id: str, numbers: Collection[int], now_ms: int
+) -> bool:
+    """Mark pages as published; with the last one the notification ends too. Whether the last was among them.
 
     Give it a transaction of its own: on PostgreSQL this one does not wait for the disk.
     """
     bulk_for(session).do_not_wait_for_disk(session)
     p, now = t.pages.c, to_datetime(now_ms)
     lock_notification(session, notification_id)
-    page = (p.notification_id == notification_id) & (p.number == number) & p.published_at.is_(None)
-    session.execute(update(t.pages).where(page).values(published_at=now, names=None))
+    pages = (p.notification_id == notification_id) & p.number.in_(sorted(numbers)) & p.published_at.is_(None)
+    session.execute(update(t.pages).where(pages).values(published_at=now, names=None))
     return conclude(session, notification_id, now_ms)
 
 
@@ -147,20 +174,17 @@ def stale_pages(session: Session, *, older_than_ms: int, limit: int) -> list[Pag
 
 
 def _lock(session: Session, notification_id: str, number: int, now_ms: int) -> _Page | None:
-    n, p = t.notifications.c, t.pages.c
-    wanted = select(p.names, p.stored_at, p.published_at, p.failed_at)
-    wanted = wanted.where(p.notification_id == notification_id, p.number == number)
-    row = session.execute(wanted.with_for_update()).first()
-    if row is None or row.published_at is not None or row.failed_at is not None:
+    locked = bulk_for(session).lock_page(session, notification_id, number)
+    if locked is None:
         return None
-    found = session.execute(reading_back.BODY_COLUMNS.where(n.id == notification_id)).one()
+    found = session.execute(_NOTIFICATION, {"of": notification_id}).one()
     if found.status in UNSENT:
         return None
-    app = apps.by_id(session, [found.app_id])[found.app_id]
+    app = apps.of_row(found[-len(apps.COLUMNS) :])
     return _Page(
         number=number,
-        names=orjson.loads(row.names),
-        stored=row.stored_at is not None,
+        names=locked[0],
+        stored=locked[1],
         app=app,
         body=reading_back.body_of(found),
         expired=to_ms(found.expires_at) <= now_ms or found.expired_at is not None,
@@ -174,41 +198,31 @@ def _lock(session: Session, notification_id: str, number: int, now_ms: int) -> _
     )
 
 
-def _store(session: Session, page: _Page, *, now_ms: int, push_due_at: int) -> AppFrames:
-    """Store a page in one step where all its users are known and the database can, else in several."""
-    bulk = bulk_for(session)
-    known = None
-    if not page.expired and page.terms is None:
-        known = bulk.deliver_known(session, page.body.id, page.app.id, page.names, push_due_at=push_due_at)
-    if known is None:
-        frames = FrameSet()
-        users = names.resolve(session, bulk, page.app.id, page.names, now_ms=now_ms)
-        pairs = [(users[name], name) for name in page.names]
-        parcel = Parcel(page.app, page.body, pairs, page.expired, page.terms)
-        deliver(session, bulk, [parcel], frames, now_ms=now_ms, push_due_at=push_due_at)
-        stored, ids = _one(page, frames), list(users.values())
-    else:
-        stored, ids = _framed(page, known), [row.user_id for _, row in known]
-    p = t.pages.c
-    mine = (p.notification_id == page.body.id) & (p.number == page.number)
+def _plain(page: _Page) -> bool:
+    """Whether each of its users gets the next number, and nothing has to be decided user by user."""
+    return not page.expired and page.terms is None
+
+
+def _store(session: Session, page: _Page, *, now_ms: int, push_due_at: int) -> AppFrames | None:
+    """Store a page in one step where all its users are known and the database can, else in several; the frames, where
+    they say more than could be read back."""
+    bulk, id, plain = bulk_for(session), page.body.id, _plain(page)
+    if plain and bulk.store_page(
+        session, id, page.number, page.app.id, now_ms=now_ms, push_due_at=push_due_at
+    ):
+        return None
+    frames = FrameSet()
+    users = names.resolve(session, bulk, page.app.id, orjson.loads(page.names), now_ms=now_ms)
+    pairs = [(user_id, name) for name, user_id in users.items()]
+    parcel = Parcel(page.app, page.body, pairs, page.expired, page.terms)
+    deliver(session, bulk, [parcel], frames, now_ms=now_ms, push_due_at=push_due_at)
+    p, ids = t.pages.c, users.values()
+    mine = (p.notification_id == id) & (p.number == page.number)
     bounds = {"first_user": min(ids), "last_user": max(ids)}
     session.execute(update(t.pages).where(mine).values({**bounds, "stored_at": to_datetime(now_ms)}))
-    return stored
+    return None if plain else _one(page.app, frames)
 
 
-def _one(page: _Page, frames: FrameSet) -> AppFrames:
+def _one(app: AppRow, frames: FrameSet) -> AppFrames:
     built = frames.build()
-    return built[0] if built else AppFrames(page.app.name, page.app.epoch)
-
-
-def _framed(page: _Page, known: Sequence[tuple[str, StreamRow]]) -> AppFrames:
-    """What FrameSet builds, without the detour: it is a third of the time of a page."""
-    if any(row.erased for _, row in known):
-        raise RunAgain("user_erased_meanwhile")
-    return AppFrames(
-        app=page.app.name,
-        epoch=page.app.epoch,
-        bodies=[page.body],
-        items=[Item(name, row.last_seq, row.last_seq - 1, 0) for name, row in known],
-        records={name: row.record(name) for name, row in known},
-    )
+    return built[0] if built else AppFrames(app.name, app.epoch)

@@ -19,13 +19,13 @@ from shared.protocol.envelope import AppFrames
 from shared.store import reading_back
 from shared.store.bulk import bulk_for
 from shared.store.framing import FrameSet
-from shared.store.pages import mark_page_published, stale_pages
+from shared.store.pages import mark_pages_published, stale_pages
 from shared.store.rows import PageRef, chunks
 
 __all__ = [
     "Unpublished",
     "frames_of",
-    "mark_page_published",
+    "mark_pages_published",
     "mark_published",
     "postpone",
     "stale_pages",

@@ -1,6 +1,6 @@
 """Frames of what is stored and not published, read back from the rows: for a second run and for the reconciler."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from shared.protocol.envelope import Body, Broadcast
 from shared.store import apps, framing
 from shared.store.apps import AppRow
 from shared.store.broadcasts import excluded_names, replaced
+from shared.store.bulk import bulk_for
 from shared.store.framing import FrameSet
 from shared.store.rows import PageRef, StreamRow, chunks
 
@@ -85,15 +86,14 @@ def read_back(session: Session, ids: Sequence[str], frames: FrameSet) -> Back:
     return back
 
 
-def read_back_page(
-    session: Session, app: AppRow, body: Body, names: Collection[str], frames: FrameSet
-) -> None:
-    """Read the frames of one stored page: of its users, those who have a row."""
-    for part in chunks(list(names)):
-        rows = session.execute(
-            _ITEMS.where(_D.notification_id == body.id, _U.app_id == app.id, _U.name.in_(part))
-        )
-        _add_items(app, {body.id: body}, rows.all(), frames)
+def read_back_page(session: Session, app: AppRow, body: Body, names: Sequence[str], frames: FrameSet) -> None:
+    """Read the frames that users of stored pages have of one notification."""
+    bulk, mine = bulk_for(session), _ITEMS.where(_D.notification_id == body.id, _U.app_id == app.id)
+    for part in chunks(names):
+        rows = bulk.page_items(session, body.id, app.id, part)
+        if rows is None:
+            rows = session.execute(mine.where(_U.name.in_(part))).all()
+        _add_items(app, {body.id: body}, rows, frames)
 
 
 def _unpublished_pages(session: Session, ids: Sequence[str]) -> list[PageRef]:

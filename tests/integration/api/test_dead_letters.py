@@ -14,10 +14,11 @@ from shared.redis import client
 from shared.redis.journal import Bounds, Journal
 from shared.store import page_failures
 from shared.store.groups import store_group
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published
 from shared.store.publishing import unpublished
 from shared.store.rescues import store_failed
 from tests.integration.api.support import Api, store_all
+from tests.integration.store.support import stored_page
 
 GOOD = {"to": {"users": ["ana", "bob"]}, "event": "order.paid", "data": {"n": 1}, "priority": "critical"}
 BIG = {**GOOD, "to": {"users": [f"big-{number}" for number in range(6)]}}
@@ -64,10 +65,10 @@ def fail(api: Api, redis, *ids: str, blank: bool = False) -> None:
 def send_page(api: Api, id: str, number: int) -> list[str] | None:
     """What a worker does with a page; whom it went to."""
     now = SystemClock().now_ms()
-    frames = api.database.run(lambda session: store_page(session, id, number, now_ms=now, push_after_s=30))
+    frames = stored_page(api.database, id, number, now)
     if frames is None:
         return None
-    api.database.run(lambda session: mark_page_published(session, id, number, now))
+    api.database.run(lambda session: mark_pages_published(session, id, [number], now))
     return sorted(item.user for item in frames.items)
 
 

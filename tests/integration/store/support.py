@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from shared.db import Database
 from shared.ids import uuid7
 from shared.models import tables as t
+from shared.protocol.envelope import AppFrames
 from shared.store import apps, segments, subscriptions, users
 from shared.store.groups import store_group
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published, page_frames, store_page
 from shared.store.publishing import mark_published
 from shared.store.rows import Member, PageRef, StoredGroup
 
@@ -91,7 +92,16 @@ def store_and_publish(db: Database, *members: Member, now: int = NOW, page_size:
 def _store_and_publish_page(db: Database, page: PageRef, now: int) -> None:
     id, number = page.notification_id, page.number
     db.run(lambda session: store_page(session, id, number, now_ms=now, push_after_s=30))
-    db.run(lambda session: mark_page_published(session, id, number, now))
+    db.run(lambda session: mark_pages_published(session, id, [number], now))
+
+
+def stored_page(db: Database, id: str, number: int, now: int = NOW) -> AppFrames | None:
+    """Store a page as a worker does; the frames of all who are on it, as if each of them were online."""
+    page = db.run(lambda session: store_page(session, id, number, now_ms=now, push_after_s=30))
+    if page is None:
+        return None
+    with db.session() as session:
+        return page_frames(session, page, orjson.loads(page.names))
 
 
 def subscribe(db: Database, pattern: str, *users: str, app_id: int = 1, now: int = NOW) -> int:

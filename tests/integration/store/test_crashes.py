@@ -9,7 +9,7 @@ from shared.db import Database
 from shared.services import inbox
 from shared.store.expiry import expire_due
 from shared.store.marks import Filter
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published, store_page
 from shared.store.publishing import mark_published
 from shared.store.receipts import apply_acks
 from shared.store.users import erase
@@ -86,7 +86,7 @@ def test_storing_and_publishing_pages(db: Database) -> None:
 
     def work_on(number: int) -> None:
         db.run(lambda session: store_page(session, big.id, number, now_ms=NOW, push_after_s=30))
-        db.run(lambda session: mark_page_published(session, big.id, number, NOW))
+        db.run(lambda session: mark_pages_published(session, big.id, [number], NOW))
 
     def work() -> None:
         work_on(0)

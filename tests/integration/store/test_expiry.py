@@ -3,7 +3,7 @@
 from shared.db import Database
 from shared.services import inbox
 from shared.store.expiry import Expired, expire_due
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published, store_page
 from shared.store.receipts import ACK_GRACE_MS, apply_acks
 from tests.integration.store.support import (
     NOW,
@@ -110,11 +110,11 @@ def test_what_is_not_wholly_published_waits(db: Database) -> None:
     one = member(*(f"u{number}" for number in range(4)), expires_at=END)
     store(db, one, page_size=2)
     db.run(lambda session: store_page(session, one.id, 0, now_ms=NOW, push_after_s=30))
-    db.run(lambda session: mark_page_published(session, one.id, 0, NOW))
+    db.run(lambda session: mark_pages_published(session, one.id, [0], NOW))
     assert _expire(db) == Expired()
 
     db.run(lambda session: store_page(session, one.id, 1, now_ms=OVER, push_after_s=30))
-    db.run(lambda session: mark_page_published(session, one.id, 1, OVER))
+    db.run(lambda session: mark_pages_published(session, one.id, [1], OVER))
 
     assert len(_expire(db).users) == 2
     assert {row[3] for row in dump(db)["deliveries"]} == {"expired"}

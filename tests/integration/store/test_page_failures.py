@@ -15,14 +15,14 @@ from shared.models import tables as t
 from shared.store import apps, dead_letters, deliveries, notifications, page_failures, rescues
 from shared.store.expiry import expire_due
 from shared.store.notifications import NotificationRow
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published, store_page
 from shared.store.publishing import FIRST_WAIT_MS, unpublished
 from shared.store.purge import purge_due
 from shared.store.receipts import ACK_GRACE_MS, apply_acks
 from shared.store.rows import Member, PageRef
 from shared.store.users import erase
 from tests.integration.store.crashes import Died, dying_before
-from tests.integration.store.support import NOW, deliveries_of, dump, member, store, stream_of
+from tests.integration.store.support import NOW, deliveries_of, dump, member, store, stored_page, stream_of
 
 NAMES = tuple(f"user-{number:02}" for number in range(25))
 TTL_MS = 86_400_000
@@ -38,10 +38,10 @@ def big(db: Database, **changes: Any) -> Member:
 
 def deliver(db: Database, one: Member, number: int, now: int = NOW) -> list[str] | None:
     """Store and publish a page; whom it went to."""
-    frames = db.run(lambda session: store_page(session, one.id, number, now_ms=now, push_after_s=30))
+    frames = stored_page(db, one.id, number, now)
     if frames is None:
         return None
-    db.run(lambda session: mark_page_published(session, one.id, number, now))
+    db.run(lambda session: mark_pages_published(session, one.id, [number], now))
     return sorted(item.user for item in frames.items)
 
 
@@ -160,7 +160,7 @@ def test_of_two_last_pages_that_end_at_once_one_sees_the_other(db: Database) -> 
     failing = threading.Thread(target=lambda: give_up(db, one, 1), daemon=True)
 
     def publish_the_other(session: Session) -> None:
-        assert mark_page_published(session, one.id, 2, NOW) is False
+        assert mark_pages_published(session, one.id, [2], NOW) is False
         failing.start()
         failing.join(0.3)  # it must wait for the commit; given time, it must still be waiting
         assert failing.is_alive()

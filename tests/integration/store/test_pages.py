@@ -10,22 +10,26 @@ from sqlalchemy.orm import Session
 from shared.db import Database
 from shared.models import tables as t
 from shared.protocol.envelope import AppFrames
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import StoredPage, mark_pages_published, page_frames, store_page
 from shared.store.publishing import stale_pages, unpublished
 from shared.store.rows import Member, PageRef
 from shared.store.users import erase
 from tests.integration.store.crashes import Died, dying_before
-from tests.integration.store.support import DAY_MS, NOW, dump, member, store, stream_of
+from tests.integration.store.support import DAY_MS, NOW, dump, member, store, stored_page, stream_of
 
 NAMES = tuple(f"user-{number}" for number in range(25))
 
 
 def _page(db: Database, one: Member, number: int, now: int = NOW) -> AppFrames | None:
-    return db.run(lambda session: store_page(session, one.id, number, now_ms=now, push_after_s=30))
+    return stored_page(db, one.id, number, now)
+
+
+def _store(db: Database, one: Member, number: int) -> StoredPage | None:
+    return db.run(lambda session: store_page(session, one.id, number, now_ms=NOW, push_after_s=30))
 
 
 def _mark(db: Database, one: Member, number: int) -> bool:
-    return db.run(lambda session: mark_page_published(session, one.id, number, NOW + 1))
+    return db.run(lambda session: mark_pages_published(session, one.id, [number], NOW + 1))
 
 
 def _row(db: Database, one: Member) -> Any:
@@ -107,7 +111,7 @@ def test_a_page_cut_at_any_step_is_made_whole_by_the_next_run(db: Database) -> N
         seqs = {name: stream_of(db, name).last_seq for name in NAMES[:4]}
         try:
             with dying_before(db, step):
-                _page(db, one, 0)
+                _store(db, one, 0)
         except Died:
             assert {name: stream_of(db, name).last_seq for name in NAMES[:4]} == seqs
             frames = _page(db, one, 0)
@@ -140,7 +144,7 @@ def test_a_page_stored_after_its_end_takes_no_numbers(db: Database) -> None:
     late = _page(db, one, 1, NOW + 1000)
 
     assert late is not None
-    assert late.items == []
+    assert not late.items
     states = sorted(row[3] for row in dump(db)["deliveries"])
     assert states == ["expired"] * 5 + ["pending"] * 20
     _mark(db, one, 0)
@@ -193,7 +197,7 @@ def test_of_two_last_pages_that_end_at_once_one_is_the_last(db: Database) -> Non
     waiting = threading.Thread(target=lambda: last.append(_mark(db, one, 1)), daemon=True)
 
     def mark_first(session: Session) -> None:
-        last.append(mark_page_published(session, one.id, 0, NOW))
+        last.append(mark_pages_published(session, one.id, [0], NOW))
         waiting.start()
         waiting.join(0.3)  # it must wait for the commit; given time, it must still be waiting
         assert len(last) == 1
@@ -203,3 +207,88 @@ def test_of_two_last_pages_that_end_at_once_one_is_the_last(db: Database) -> Non
 
     assert last == [False, True]
     assert _row(db, one)[0] == "sent"
+
+
+def test_pages_are_marked_together(db: Database) -> None:
+    one = member(*NAMES)
+    store(db, one, page_size=10)
+    for number in range(3):
+        _page(db, one, number)
+
+    def mark(*numbers: int) -> bool:
+        return db.run(lambda session: mark_pages_published(session, one.id, numbers, NOW + 1))
+
+    assert mark(0, 2) is False
+    assert [row[2] is None for row in sorted(dump(db)["pages"])] == [True, False, True]
+    assert mark(1, 2) is True
+    assert _row(db, one)[0] == "sent"
+
+
+def test_a_page_of_known_and_unknown_names_numbers_both(db: Database) -> None:
+    store(db, member("user-1", "user-3"))
+    one = member(*NAMES)
+    store(db, one, page_size=24)
+
+    frames = _page(db, one, 0)
+
+    assert frames is not None
+    assert {item.user: item.seq for item in frames.items} == {
+        name: 2 if name in ("user-1", "user-3") else 1 for name in NAMES[:24]
+    }
+    assert _page(db, one, 0) == frames
+
+
+def test_frames_are_read_back_for_those_alone_who_are_asked_for(db: Database) -> None:
+    one = member(*NAMES)
+    store(db, one, page_size=24)
+    everyone = _page(db, one, 0)
+    page = _store(db, one, 0)
+    assert everyone is not None
+    assert page is not None
+
+    with db.session() as session:
+        some = page_frames(session, page, ["user-7", "user-3", "nobody", NAMES[24]])
+        none = page_frames(session, page, [])
+
+    assert [item for item in everyone.items if item.user in ("user-3", "user-7")] == some.items
+    assert list(some.records) == ["user-3", "user-7"]
+    assert (none.app, none.epoch, none.items) == (everyone.app, everyone.epoch, ())
+
+
+def test_names_of_any_spelling_are_stored_and_found(db: Database) -> None:
+    names = ['a"b', "back\\slash", "{x}", "comma,", "ümlaut", "😀", "NULL", "%s", ":id", "'; --"]
+    store(db, member(*names))
+    one = member(*names, "z-1")
+    store(db, one, page_size=len(names))
+
+    frames = _page(db, one, 0)
+
+    assert frames is not None
+    assert {item.user: item.seq for item in frames.items} == dict.fromkeys(names, 2)
+
+
+def test_pages_that_overlap_wait_for_one_another(db: Database) -> None:
+    """Two notifications to the same users in opposite orders, stored at once, over and over: nobody deadlocks, and no
+    number is given twice."""
+    names = [f"user-{number}" for number in range(300)]
+    store(db, member(*names))
+    there, back = ([member(*order, "z-1") for _ in range(8)] for order in (names, names[::-1]))
+    for one in (*there, *back):
+        store(db, one, page_size=300)
+    failed: list[Exception] = []
+
+    def work(ones: list[Member]) -> None:
+        try:
+            for one in ones:
+                assert _page(db, one, 0) is not None
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the test tells it
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(ones,), daemon=True) for ones in (there, back)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(50)
+
+    assert failed == []
+    assert {stream_of(db, name).last_seq for name in names} == {17}

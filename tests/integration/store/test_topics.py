@@ -13,7 +13,7 @@ from shared.clock import to_datetime
 from shared.db import Database
 from shared.models import tables as t
 from shared.store import apps, expiry, notifications, page_failures, purge, subscriptions
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published, store_page
 from shared.store.rows import Member, PageRef
 from shared.store.users import erase
 from tests.integration.store.crashes import Died, dying_before, dying_everywhere
@@ -237,7 +237,7 @@ def test_after_a_death_between_two_pages_the_rest_goes_to_those_who_were_found_f
 def work_on(db: Database, page: PageRef) -> None:
     id, number = page.notification_id, page.number
     assert db.run(lambda session: store_page(session, id, number, now_ms=NOW, push_after_s=30))
-    db.run(lambda session: mark_page_published(session, id, number, NOW))
+    db.run(lambda session: mark_pages_published(session, id, [number], NOW))
 
 
 def leave(db: Database, pattern: str, name: str) -> None:
