@@ -7,14 +7,13 @@ worker go to the last page's `published_at`: cold is the first notification to t
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from bench import machine
 from bench.context import Context
 from bench.played_node import PlayedNode
 from bench.processes import BenchError
@@ -138,15 +137,21 @@ def _deliver(ours: Stack, database: Database, audience: Audience) -> Run:
         queue.close()
         Path(f"/proc/{pool}/clear_refs").write_text("5")
         ours.pin(("worker",))
-        cpu = machine.cpu_us(pids)
+        cpu = _cpu_seconds(pids)
     started = time.monotonic()
     database.await_row(
         f"SELECT 1 FROM notifications WHERE id = '{id}' AND published_at IS NOT NULL", _SECONDS
     )
     seconds = time.monotonic() - started
-    cpu = machine.cpu_us(pids) - cpu
+    cpu = _cpu_seconds(pids) - cpu
     ours.settle()
-    return Run(seconds, cpu / 1e6, _peak_mib(pool))
+    return Run(seconds, cpu, _peak_mib(pool))
+
+
+def _cpu_seconds(pids: Sequence[int]) -> float:
+    """Processor time of processes with all their threads, also those that ended: schedstat has the first one."""
+    found = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
+    return sum(int(ticks) for times in found for ticks in times) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_mib(pid: int) -> float:
