@@ -6,7 +6,7 @@ import orjson
 
 from shared.db import Database
 from shared.store import apps, notifications, segments
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published, store_page
 from shared.store.rows import PageRef
 from tests.integration.store.crashes import dying_everywhere
 from tests.integration.store.support import (
@@ -46,7 +46,7 @@ def got(stored: Any) -> list[str]:
 def work_on(db: Database, page: PageRef) -> None:
     id, number = page.notification_id, page.number
     assert db.run(lambda session: store_page(session, id, number, now_ms=NOW, push_after_s=30))
-    db.run(lambda session: mark_page_published(session, id, number, NOW))
+    db.run(lambda session: mark_pages_published(session, id, [number], NOW))
 
 
 def test_users_topics_and_segments_together_reach_everybody_once(db: Database) -> None:

@@ -1,5 +1,6 @@
 """Segments on each database: the rule in SQL holds exactly those for whom its twin in Python holds."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -206,6 +207,25 @@ def test_a_segment_is_made_replaced_listed_and_deleted(db: Database) -> None:
     assert db.run(lambda session: segments.remove(session, 2, "b")) is False
     assert db.run(lambda session: segments.remove(session, 1, "b")) is True
     assert db.run(lambda session: segments.remove(session, 1, "b")) is False
+
+
+def test_of_many_that_make_the_same_segment_at_once_one_makes_it(db: Database) -> None:
+    def put(number: int) -> bool:
+        rule = orjson.dumps({"attribute": "n", "is": number}).decode()
+        return db.run(lambda session: segments.put(session, 1, "same", rule, now_ms=NOW))[1]
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(put, range(12))) == [False] * 11 + [True]
+    with db.session() as session:
+        assert len(segments.page(session, 1)) == 1
+
+
+def test_texts_are_compared_by_code_points_whatever_order_the_database_was_made_with(db: Database) -> None:
+    rule = parse({"attribute": "since", "gte": "2026"})
+    with db.session() as session:
+        said = str(select(t.users.c.id).where(condition(session, rule)).compile(db.engine))
+    order = {"postgresql": 'COLLATE "C"', "mysql": "COLLATE utf8mb4_nopad_bin", "sqlite": ""}[db.dialect]
+    assert order in said
 
 
 def test_a_rule_is_counted_and_sampled_among_the_users_of_its_app(db: Database) -> None:
