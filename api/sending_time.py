@@ -10,6 +10,7 @@ from api.schemas.notifications import NotificationIn
 from api.validation import invalid
 from shared.clock import to_ms
 from shared.domain import local_time
+from shared.domain.zones import is_zone
 
 RECIPIENT: Final = "recipient"
 _YEARS: Final = range(1971, 9999)
@@ -44,7 +45,7 @@ def read(asked: NotificationIn, *, now_ms: int, ahead_max_s: int) -> SendingTime
     elif zone == RECIPIENT:
         first, last = local_time.first_anywhere(found), local_time.last_anywhere(found)
         local_at = found.isoformat()
-    elif local_time.is_zone(zone):
+    elif is_zone(zone):
         first = last = local_time.in_zone(found, zone)
     else:
         raise invalid("send_at_zone", "Not a time zone: an IANA name such as Europe/Lisbon, or recipient.")

@@ -24,11 +24,6 @@ def parse(text: str) -> datetime:
     return found
 
 
-def is_zone(name: str) -> bool:
-    """Whether there is a zone of that name."""
-    return _zone(name) is not None
-
-
 def in_zone(local: datetime, zone: str | None, *, otherwise: str = "UTC") -> int:
     """When it is `local` in a zone, epoch milliseconds; `otherwise` stands in for a zone that is missing or unknown."""
     info = (_zone(zone) if zone else None) or _zone(otherwise) or UTC

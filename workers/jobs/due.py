@@ -34,7 +34,9 @@ def run(deps: Deps, _: Due) -> Outcome:
     end, total = deps.clock.monotonic() + TICK_S, 0
     while deps.clock.monotonic() < end:
         found = deps.database.run(lambda session: scheduled.claim(session, deps.clock.now_ms(), limit=CLAIM))
-        for queue, ids in _groups(found, members=deps.settings.group_members):
+        for queue, ids in _groups(
+            found, members=deps.settings.group_members, page_size=deps.settings.page_size
+        ):
             deps.queue.enqueue(Send(ids=ids), queue=queue)
         total += len(found)
         if len(found) < CLAIM:
@@ -44,14 +46,20 @@ def run(deps: Deps, _: Due) -> Outcome:
     return Outcome.DONE if total else Outcome.NOTHING
 
 
-def _groups(found: Sequence[DueRow], *, members: int) -> Iterator[tuple[Queue, list[str]]]:
+def _weight(one: DueRow, page_size: int) -> int:
+    """Receivers that it may add to a transaction; one that needs pages writes only those there."""
+    if one.open:
+        return page_size
+    return one.recipients if 0 < one.recipients <= page_size else 1
+
+
+def _groups(found: Sequence[DueRow], *, members: int, page_size: int) -> Iterator[tuple[Queue, list[str]]]:
     """Groups of one priority, each small enough for a transaction; the more urgent first."""
     alike: dict[Queue, list[DueRow]] = defaultdict(list)
     for one in found:
         alike[QUEUE_OF[one.priority]].append(one)
     for queue in sorted(alike, key=list(Queue).index):
-        # One that needs pages writes only those here: its receivers are stored by jobs of their own.
-        weights = [max(1, one.recipients if one.recipients <= NAMES_MAX // 2 else 1) for one in alike[queue]]
+        weights = [_weight(one, page_size) for one in alike[queue]]
         for group in by_weight(alike[queue], weights, limit=NAMES_MAX):
             for start in range(0, len(group), members):
                 yield queue, [one.id for one in group[start : start + members]]

@@ -154,10 +154,32 @@ def test_a_claim_holds_for_a_minute_and_is_then_made_again(db: Database) -> None
     def claim(now: int, limit: int = 10):
         return db.run(lambda session: scheduled.claim(session, now, limit=limit))
 
-    assert {(one.priority, one.recipients) for one in claim(AT)} == {("bulk", 1), ("critical", 1)}
+    assert {(one.priority, one.recipients, one.open) for one in claim(AT)} == {
+        ("bulk", 1, False),
+        ("critical", 1, False),
+    }
     assert not claim(AT + scheduled.LEASE_MS - 1)
     assert len(claim(AT + scheduled.LEASE_MS, limit=1)) == 1
     assert len(claim(AT + scheduled.LEASE_MS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("audience", "is_open"),
+    [
+        ({"users": ("ana",)}, False),
+        ({"users": (), "topics": ("a",)}, True),
+        ({"users": ("ana",), "segments": ("s",)}, True),
+        ({"users": ("ana",), "exclude_topics": ("a",)}, False),
+        ({"users": (), "everyone": True}, False),
+        ({"users": (), "everyone": True, "local_at": "2026-09-23T09:00:00"}, True),
+    ],
+)
+def test_a_claim_tells_whose_receivers_nobody_knows_yet(db: Database, audience, is_open: bool) -> None:
+    store(db, later(**audience))
+
+    [one] = db.run(lambda session: scheduled.claim(session, AT, limit=10))
+
+    assert one.open is is_open
 
 
 def test_a_second_copy_of_the_entry_changes_nothing(db: Database) -> None:

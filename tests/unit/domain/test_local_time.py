@@ -37,7 +37,6 @@ def test_a_time_that_comes_twice_is_the_first():
 @pytest.mark.parametrize("zone", [None, "", "Mars/Olympus", "../etc/passwd", "Europe"])
 def test_whoever_has_no_zone_gets_it_by_utc(zone):
     assert when("2026-12-01T09:00:00", zone) == datetime(2026, 12, 1, 9, tzinfo=UTC)
-    assert not zone or not local_time.is_zone(zone)
 
 
 @pytest.mark.parametrize(
