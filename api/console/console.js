@@ -5,6 +5,7 @@ import { Session } from "./http.js";
 import { Inbox } from "./inbox.js";
 import { Line } from "./line.js";
 import { Sender } from "./send.js";
+import { Stage } from "./stage.js";
 import { announce, byId, showProblem } from "./view.js";
 
 const REMEMBERED = "bellhop:console:user";
@@ -14,6 +15,7 @@ const COUNTS_AFTER = 250;
 const PAGE = 50;
 
 const line = new Line();
+const stage = new Stage();
 const inbox = new Inbox(act);
 const sender = new Sender((id, latency) => inbox.change([id], { latency }));
 let session = null;
@@ -64,6 +66,7 @@ function showDesk(signedIn) {
   byId("sign-in").hidden = signedIn;
   byId("desk").hidden = byId("who").hidden = !signedIn;
   document.body.classList.toggle("welcoming", !signedIn);
+  stage.use(signedIn ? session : null);
 }
 
 // The socket
@@ -176,7 +179,7 @@ function showCounts(counts) {
 }
 
 function setView(view) {
-  for (const button of document.querySelectorAll("[data-view]"))
+  for (const button of document.querySelectorAll("button[data-view]"))
     button.setAttribute("aria-pressed", String(button.dataset.view === view));
   inbox.show(view);
   showMore();
@@ -225,7 +228,7 @@ byId("sign-out").addEventListener("click", signOut);
 byId("read-all").addEventListener("click", readAll);
 byId("more").addEventListener("click", () => load(pageOf(inbox.view), { cursor: more[pageOf(inbox.view)] }));
 byId("cut").addEventListener("click", () => client?.cut(AWAY));
-for (const button of document.querySelectorAll("[data-view]")) {
+for (const button of document.querySelectorAll("button[data-view]")) {
   button.addEventListener("click", () => {
     setView(button.dataset.view);
     if (button.dataset.view === "archived") load("archived");

@@ -266,6 +266,9 @@ def test_text_has_enough_contrast_in_both_schemes(open_page):
             ("on-accent", "accent"),
             ("good", "card"),
             ("warn", "warn-wash"),
+            ("good", "wash"),
+            ("bad", "bad-wash"),
+            ("ink", "sunk"),
         ]:
             assert contrast(pairs[text], pairs[ground]) >= 4.5, (scheme, text, ground)
 

@@ -4,13 +4,17 @@ They are written where UPDATE_SCREENSHOTS is set; otherwise the pages are drawn 
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from shared.clock import SystemClock, rfc3339
+from shared.db import Database
 from tests.browser.conftest import start
 from tests.browser.test_console import row, send, steps
+from tests.browser.test_story import give_up, go, hold_and_skip, lines, view
 
 pytestmark = pytest.mark.browser
 
@@ -73,3 +77,33 @@ def test_pictures_of_the_console(open_page, folder):
     phone.screenshot(path=folder / "console-phone.png")
 
     assert all((folder / f"{name}.png").stat().st_size > 20_000 for name in ("console", "console-dark"))
+
+
+def test_pictures_of_the_story(bellhop, http, open_page, folder):
+    page = open_page("ana", color_scheme="light", device_scale_factor=1.5)
+    crowd = [f"team-{number:02d}" for number in range(36)]
+    id = http.notify(
+        "ana", "bo", "cleo", *crowd, event="deploy.finished", tags=["production"], thread_key="release-7"
+    )
+    http.notify("bo", event="order.paid")
+    http.notify("dora", event="invoice.ready")
+    http.notify("dora", event="report.weekly", send_at=rfc3339(SystemClock().now_ms() + 3_600_000))
+    database = Database(bellhop.settings.database_url)
+    give_up(database, "eve", "order.cancelled")
+    go(page, f"#/story/{id}")
+    expect(page.locator(".progress")).to_contain_text("1 of 39 at their end")
+    hold_and_skip(database, id, "bo", "cleo")
+    database.close()
+    expect(page.locator(".bar-of")).to_have_attribute("aria-label", re.compile("1 held, 1 skipped"))
+    expect(page.get_by_role("table", name="Deliveries")).to_contain_text("frequency_cap")
+    page.screenshot(path=folder / "console-story.png")
+
+    view(page, "Story")
+    expect(lines(page).filter(has_text="scheduled")).to_have_count(1)
+    page.screenshot(path=folder / "console-stories.png")
+    phone = open_page("bo", color_scheme="dark", viewport={"width": 390, "height": 844})
+    go(phone, f"#/story/{id}")
+    expect(phone.locator(".bar-of")).to_be_visible()
+    phone.screenshot(path=folder / "console-story-phone.png")
+
+    assert all((folder / f"console-{name}.png").stat().st_size > 20_000 for name in ("story", "stories"))
