@@ -151,7 +151,9 @@ def _own(session: Session, user: UserRow, at: Place, look: int) -> list[tuple[It
 def _unplaced(session: Session, user: UserRow, at: Place, look: int) -> list[tuple[Item, Bound]]:
     mine = and_(_D.user_id == user.id, _D.seq.is_(None), _D.notification_id < at.unplaced)
     # A user's marks on what went to everyone have no place either, and are told with what they mark.
-    statement = _joined().where(mine, _N.all_seq.is_(None)).order_by(_D.notification_id.desc())
+    # By `seq` too, which is NULL: else the key of the table looks like a short way, and leads past everybody's.
+    order = (_D.seq, _D.notification_id.desc())
+    statement = _joined().where(mine, _N.all_seq.is_(None)).order_by(*order)
     return [(_item(row), row.id) for row in session.execute(statement.limit(look))]
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, text, update
+from sqlalchemy import text, update
 
 from shared.clock import to_datetime
 from shared.db import Database
@@ -19,6 +19,7 @@ from shared.store.groups import store_group
 from shared.store.notifications import NotificationRow
 from shared.store.rows import Member
 from shared.store.stories import Wanted
+from tests.integration.store.plans import analyze, plans
 from tests.integration.store.support import (
     NOW,
     empty,
@@ -241,8 +242,7 @@ def test_what_has_an_index_is_read_by_it(db: Database) -> None:
     db.run(lambda session: session.execute(text("UPDATE notifications SET status = 'sent'")))
     for one in members[:4]:
         _set(db, one.id, status=Status.SCHEDULED, due_at=to_datetime(NOW))
-    analyze = "ANALYZE TABLE notifications" if db.dialect == "mysql" else "ANALYZE"
-    db.run(lambda session: session.execute(text(analyze)))
+    analyze(db, "notifications")
 
     for wanted, index in (
         (Wanted(cancel_key="k7"), "ix_notifications_cancel_key"),
@@ -251,29 +251,7 @@ def test_what_has_an_index_is_read_by_it(db: Database) -> None:
         (Wanted(status=Status.SCHEDULED), "ix_notifications_rare"),
         (Wanted(status=Status.FAILED), "ix_notifications_rare"),
     ):
-        plans = _plans(db, lambda wanted=wanted: _listed(db, wanted, limit=50, window=1000))
+        found = plans(db, "notifications", lambda wanted=wanted: _listed(db, wanted, limit=50, window=1000))
 
-        assert plans
-        assert all(index in plan for plan in plans), (wanted, plans)
-
-
-def _plans(db: Database, ask: Callable[[], Any]) -> list[str]:
-    """How the database reads what `ask` asks of notifications."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(_: Any, __: Any, statement: str, parameters: Any, *more: Any) -> None:
-        if "FROM notifications" in statement:
-            asked.append((statement, parameters))
-
-    engine: Engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        ask()
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-    explain = "EXPLAIN QUERY PLAN " if db.dialect == "sqlite" else "EXPLAIN "
-    with engine.connect() as connection:
-        return [
-            "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
-            for statement, parameters in asked
-        ]
+        assert found
+        assert all(index in plan for plan in found), (wanted, found)

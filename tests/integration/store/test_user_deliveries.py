@@ -15,6 +15,7 @@ from shared.store import apps, user_deliveries, users
 from shared.store.expiry import expire_due
 from shared.store.receipts import ACK_GRACE_MS, apply_acks
 from shared.store.user_deliveries import FIRST, Item, Query
+from tests.integration.store.plans import analyze, plans
 from tests.integration.store.support import (
     NOW,
     empty,
@@ -173,6 +174,21 @@ def test_a_page_looks_at_a_window_of_each_list_and_goes_on(
     found = _listed(db, limit=2, event="rare")
 
     assert [item.notification_id for item in found] == [members[14].id, members[7].id, members[0].id]
+
+
+def test_it_is_read_by_the_place_in_the_stream_however_much_others_got(db: Database) -> None:
+    mine, others = [member("ana") for _ in range(3)], [member("bob", "cy") for _ in range(300)]
+    store_and_publish(db, *mine, *others)
+    for one in (mine[0], *others[::2]):
+        _set(db, one.id, state="skipped", reason="frequency_cap", seq=None)
+    analyze(db, "deliveries", "notifications")
+
+    found = plans(db, "deliveries", lambda: _listed(db, limit=2))
+
+    assert len(found) >= 4
+    assert all("uq_deliveries_user_id_seq" in plan or "autoindex_deliveries_2" in plan for plan in found), (
+        found
+    )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
