@@ -14,7 +14,7 @@ from shared.models import tables as t
 from shared.redis import client
 from shared.redis.journal import Journal
 from shared.redis.tallies import Tallies
-from shared.store.pages import mark_page_published, store_page
+from shared.store.pages import mark_pages_published, store_page
 from shared.store.publishing import mark_published
 from shared.store.receipts import apply_acks
 from tests.integration.api.support import Api, store_all
@@ -163,7 +163,7 @@ def test_a_big_audience_is_counted_once_for_all_who_ask_soon(api, name):
         api.database.run(
             lambda session, page=page: store_page(session, id, page, now_ms=now, push_after_s=30)
         )
-        api.database.run(lambda session, page=page: mark_page_published(session, id, page, now))
+        api.database.run(lambda session, page=page: mark_pages_published(session, id, [page], now))
 
     def told() -> tuple[dict[str, int], str]:
         found = api.call("GET", f"/v1/notifications/{id}").json
