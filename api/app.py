@@ -23,6 +23,7 @@ from api.request import ApiRequest
 from api.resources.api_keys import ApiKeys
 from api.resources.audiences import AudienceBox
 from api.resources.base import Resource
+from api.resources.caps import CapBox
 from api.resources.dead_letters import DeadLetterBox
 from api.resources.following import Followed
 from api.resources.inbox import Inbox, InboxMark
@@ -92,6 +93,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "user_deliveries": UserDeliveryBox(deps.user_deliveries),
         "topics": TopicBox(deps.subscriptions),
         "segments": SegmentBox(deps.segments),
+        "caps": CapBox(deps.caps),
         "api_keys": ApiKeys(deps.keys),
         "health": Health(deps.clock),
         "readiness": Readiness(deps.check_ready),

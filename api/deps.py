@@ -12,6 +12,7 @@ from api import access_log
 from api.acceptance import Acceptance, Limits
 from api.audiences import Audiences, Lookups
 from api.authentication import Authenticator
+from api.caps import Caps
 from api.dead_letters import DeadLetters
 from api.errors import translated
 from api.following import Following
@@ -64,6 +65,7 @@ class Deps:
     people: People
     subscriptions: Subscriptions
     segments: Segments
+    caps: Caps
     keys: Keys
     journal: Journal
     check_ready: Callable[[], None]
@@ -105,6 +107,7 @@ def build(settings: Settings) -> Deps:
         people=People(database, streams, clock),
         subscriptions=Subscriptions(database, clock),
         segments=Segments(database, clock, forget=known_segments.forget),
+        caps=Caps(database),
         keys=Keys(database, clock, random=random, forget=ring.forget),
         journal=journal,
         check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from api.acceptance import KEY_HEADER
 from api.audience_routes import PREVIEWING, TOPICS
+from api.cap_routes import CAPS
 from api.errors import DatabaseUnavailable
 from api.routing import Operation, body
 from api.schemas.api_keys import ApiKeyIn, ApiKeyMade, ApiKeyOut
@@ -291,6 +292,6 @@ DEVELOPMENT: Final = (
 )
 
 TABLE: Final = (
-    SENDING + PREVIEWING + FOLLOWING + STORIES + INBOX + USERS + TOPICS + SEGMENTS + KEYS + OPERATING
+    SENDING + PREVIEWING + FOLLOWING + STORIES + INBOX + USERS + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
 )
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""

@@ -16,6 +16,7 @@ from shared import logs, metrics
 from shared.auth.principal import Principal
 from shared.clock import Clock
 from shared.config import Settings
+from shared.domain.address import Proxies
 from shared.errors import Unavailable
 from shared.protocol.close_codes import CloseCode
 from shared.queue import JobQueue
@@ -27,7 +28,6 @@ from shared.redis.leases import Leases
 from shared.redis.streams import Since, Streams
 from wsnode import events as say
 from wsnode import handshake
-from wsnode.address import Proxies
 from wsnode.connection import Connection
 from wsnode.deadlines import Deadlines
 from wsnode.delivery import Delivery

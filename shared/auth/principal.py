@@ -18,6 +18,8 @@ SCOPES: Final[dict[str, str]] = {
     "topics:read": "List topics and their subscribers.",
     "segments:write": "Make, change and delete segments.",
     "segments:read": "List segments, and try a rule on the users.",
+    "caps:write": "Set how often a user may get something.",
+    "caps:read": "List the frequency caps.",
     "keys:write": "Create and revoke API keys; a key gives away only scopes that it holds itself.",
     "keys:read": "List API keys.",
     "inbox:read": "Read one's own inbox; every user's token has it, an API key never.",

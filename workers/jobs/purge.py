@@ -1,10 +1,12 @@
-"""Job `purge`: notifications whose end lies further back than the retention are deleted with their deliveries.
+"""Job `purge`: notifications whose end lies further back than the retention are deleted with their deliveries, and what
+users have taken of frequency caps once it is past.
 
 Ticked by beat every 60 s. In small transactions and for a bounded time, because the reconciler waits in the same queue.
 """
 
 from shared import logs, metrics
 from shared.protocol.jobs import Purge
+from shared.store import allowances
 from shared.store.purge import anything_due, purge_due
 from workers.deps import Deps
 from workers.outcome import Outcome
@@ -17,15 +19,31 @@ TICK_S = 3.0
 
 def run(deps: Deps, _: Purge) -> Outcome:
     """Delete for three seconds at most, and tell Redis the new numbers of users it knows."""
-    if not deps.settings.retention:
-        return Outcome.NOTHING
+    begun = deps.clock.monotonic()
+    found = [_purge_allowances(deps, begun + TICK_S / 3)]
+    if deps.settings.retention:
+        found.append(_purge_notifications(deps, begun + TICK_S))
+    return Outcome.DONE if Outcome.DONE in found else Outcome.NOTHING
+
+
+def _purge_allowances(deps: Deps, end: float) -> Outcome:
+    now_ms = deps.clock.now_ms()
+    with deps.database.session() as session:
+        if not allowances.anything_past(session, now_ms):
+            return Outcome.NOTHING
+    while deps.clock.monotonic() < end:
+        if deps.database.run(lambda session: allowances.purge(session, now_ms)) < allowances.PURGED:
+            break
+    return Outcome.DONE
+
+
+def _purge_notifications(deps: Deps, end: float) -> Outcome:
     before_ms = deps.clock.now_ms() - deps.settings.retention * 1000
     with deps.database.session() as session:
         if not anything_due(session, before_ms):
             # The usual case takes no write lock: on SQLite that would stop everybody else.
             return Outcome.NOTHING
-    notifications, deliveries = 0, 0
-    end, more = deps.clock.monotonic() + TICK_S, True
+    notifications, deliveries, more = 0, 0, True
     while more and deps.clock.monotonic() < end:
         purged = deps.database.run(lambda session: purge_due(session, before_ms))
         # Of what could not even be stored as failed, the content is here.

@@ -7,6 +7,7 @@ from shared.models import tables as t
 from shared.protocol.jobs import Deliver, Purge, Sync
 from shared.redis.acks import Ack
 from shared.redis.streams import Since
+from shared.store import allowances
 from tests.integration.workers.support import entry, now_ms
 from workers.jobs import deliver, purge, receipts, sync
 from workers.outcome import Outcome
@@ -67,6 +68,20 @@ def test_a_retention_of_nothing_keeps_everything(make_stage, redis_url, postgres
 
     assert purge.run(stage.deps(), Purge()) is Outcome.NOTHING
     assert len(stage.rows(t.notifications)) == 1
+
+
+def test_what_was_taken_of_caps_goes_when_it_is_past_whatever_the_retention(
+    make_stage, redis_url, postgresql
+):
+    stage = make_stage(redis_url, postgresql, retention="0")
+    now = now_ms()
+    taken = {(1, "0" * 16): (now - 1000) * 1000, (2, "0" * 16): (now + HOUR_MS) * 1000}
+    stage.database.run(lambda session: allowances.write(session, taken))
+
+    assert purge.run(stage.deps(), Purge()) is Outcome.DONE
+
+    assert [row.user_id for row in stage.rows(t.allowances)] == [2]
+    assert purge.run(stage.deps(), Purge()) is Outcome.NOTHING
 
 
 def test_a_tick_ends_in_time_and_the_next_one_goes_on(make_stage, redis_url, postgresql, monkeypatch):

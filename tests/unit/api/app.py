@@ -60,6 +60,7 @@ class FakeApp:
     subscriptions: Recorder = field(default_factory=Recorder)
     segments: Recorder = field(default_factory=Recorder)
     known_segments: set[str] = field(default_factory=set)
+    caps: Recorder = field(default_factory=Recorder)
     keys: Recorder = field(default_factory=Recorder)
     apps: set[str] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -128,6 +129,7 @@ class FakeApp:
             people=self.people,
             subscriptions=self.subscriptions,
             segments=self.segments,
+            caps=self.caps,
             keys=self.keys,
             journal=self.journal,
             check_ready=self.journal.ping,

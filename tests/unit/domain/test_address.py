@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsnode.address import Proxies
+from shared.domain.address import Proxies
 
 
 @pytest.mark.parametrize(
