@@ -15,11 +15,13 @@ import orjson
 from api import audiences, sending_time
 from api.audiences import Lookups
 from api.intake import PRIORITIES, Intake
+from api.limits import Sending, over, refusal
 from api.schemas.notifications import NOTIFICATION, NotificationIn
 from api.sending_time import SendingTime
 from api.validation import check, invalid
 from shared import metrics
 from shared.clock import Clock
+from shared.domain import quotas
 from shared.errors import (
     AppError,
     BodyTooLarge,
@@ -29,6 +31,7 @@ from shared.errors import (
 from shared.ids import uuid7
 from shared.protocol.journal import Entry
 from shared.redis.journal import Accepted, Submission, Verdict
+from shared.redis.limits import Bucket, Demand, Standing
 
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
@@ -36,6 +39,8 @@ _FULL_RETRY: Final = 5
 _AT_ONCE: Final = SendingTime(None, 0)
 _NOISE: Final = 10
 """Random bytes of one id."""
+
+NO_LIMITS: Final = Sending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +56,22 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who asks, for which app, under which request id, by which route."""
+    """Who asks, for which app, under which request id, by which route, and under which limits."""
 
     app: str
     sender: str
     request_id: str
     route: str
+    limits: Sending = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The body of the 202, and whether it is the one given before."""
+    """The body of the 202, whether it is the one given before, and how the caller's limits stand."""
 
     body: bytes
     replayed: bool
+    standings: Sequence[Standing] = ()
 
 
 class Acceptance:
@@ -91,7 +98,7 @@ class Acceptance:
         id = uuid7(now_ms, self._random(_NOISE))
         entry = self._entry(asked, origin, now_ms, id, self._lookups)
         body = b'{"id":"' + entry.id.encode() + b'","status":"accepted"}'
-        return self._submit([entry], body, _idempotency(origin, key, asked, body))
+        return self._submit([entry], body, _idempotency(origin, key, asked, body), origin)
 
     def many(self, items: Sequence[Any], origin: Origin, key: str | None) -> Answered:
         """Accept the good ones of many; the answer says for each what became of it, in their order."""
@@ -120,19 +127,28 @@ class Acceptance:
         idempotency = _idempotency(origin, key, items, body)
         if not entries and idempotency is None:
             return Answered(body, replayed=False)
-        return self._submit(entries, body, idempotency)
+        return self._submit(entries, body, idempotency, origin)
 
     def _submit(
-        self, entries: list[Entry], body: bytes, idempotency: tuple[str, str, str] | None
+        self,
+        entries: list[Entry],
+        body: bytes,
+        idempotency: tuple[str, str, str] | None,
+        origin: Origin,
     ) -> Answered:
-        submission = Submission(entries, [entry.encode() for entry in entries], idempotency)
+        encoded = [entry.encode() for entry in entries]
+        submission = Submission(entries, encoded, idempotency)
+        if origin.limits.requests or origin.limits.quotas:
+            demand = _demand(entries, origin)
+            submission = Submission(entries, encoded, idempotency, demand, body.decode())
         accepted = self._intake.submit(submission, priority=_highest(entries))
-        return _answered(accepted, body)
+        return _answered(accepted, body, submission.demand)
 
     def _entry(self, asked: NotificationIn, origin: Origin, now_ms: int, id: str, lookups: Lookups) -> Entry:
         """Build the journal entry; raises InvalidRequest, NotSupported, BodyTooLarge, and Unavailable by `lookups`."""
         to = asked["to"]
         out = audiences.judged(origin.app, to, lookups)
+        _refuse_never(to.get("users", ()), origin.limits.quotas)
         ttl = asked.get("ttl", self._limits.ttl_default)
         if ttl > self._limits.ttl_max:
             raise invalid("ttl", f"More than {self._limits.ttl_max} seconds.")
@@ -193,12 +209,35 @@ def _idempotency(origin: Origin, key: str | None, asked: Any, body: bytes) -> tu
     return place, fingerprint, body.decode()
 
 
-def _answered(accepted: Accepted, body: bytes) -> Answered:
+def _refuse_never(users: Sequence[str], buckets: Sequence[Bucket]) -> None:
+    """Refuse more named users than a quota ever allows: no wait would make them fit."""
+    for quota in buckets:
+        if quotas.cost(users) > quota.policy.limit:
+            raise invalid("to.users", f"More than {quota.name} ever allows: {quota.policy.limit} recipients.")
+
+
+def _demand(entries: Sequence[Entry], origin: Origin) -> Demand:
+    requests, buckets = origin.limits
+    costs = tuple(quotas.cost(entry.users) for entry in entries) if buckets else ()
+    if len(entries) < 2:  # noqa: PLR2004  # a single one is refused as a whole
+        return Demand(requests, buckets, costs)
+    return Demand(requests, buckets, costs, tuple(refusal(quota, origin.request_id) for quota in buckets))
+
+
+def _answered(accepted: Accepted, body: bytes, demand: Demand | None) -> Answered:
+    # Quotas are asked last, and of a replay not at all.
+    buckets = demand.buckets if demand else ()
+    standings = [Standing(bucket, taken) for bucket, taken in zip(buckets, accepted.taken, strict=False)]
     match accepted.verdict:
         case Verdict.STORED:
-            return Answered(body, replayed=False)
+            if accepted.refused:
+                metrics.quota_refused_total.inc(len(accepted.refused))
+                body = (accepted.answer or "").encode()
+            return Answered(body, replayed=False, standings=standings)
         case Verdict.REPLAYED:
-            return Answered((accepted.answer or "").encode(), replayed=True)
+            return Answered((accepted.answer or "").encode(), replayed=True, standings=standings)
+        case Verdict.LIMITED:
+            raise over(standings)
         case Verdict.MISMATCH:
             raise IdempotencyMismatch
         case Verdict.FULL:

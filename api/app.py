@@ -9,7 +9,7 @@ from typing import Any, Final
 import falcon
 import orjson
 
-from api import documents, errors, openapi, routes
+from api import documents, errors, limits, openapi, routes
 from api.deps import Deps
 from api.documents import File
 from api.middleware.access import Access
@@ -70,11 +70,11 @@ def _middleware(deps: Deps, operations: Lookup) -> list[Any]:
         RequestId(deps.random),
         Headers(),
         EncodedSlashes(),
-        Auth(operations, deps.authenticator),
+        Auth(operations, deps.authenticator, deps.limiter),
         Bodies(body_max=settings.body_max, batch_max=settings.batch_max),
     ]
     if settings.origins:
-        exposed = [REQUEST_ID, REPLAYED_HEADER, "Retry-After"]
+        exposed = [REQUEST_ID, REPLAYED_HEADER, "Retry-After", limits.HEADER, limits.POLICY_HEADER]
         found.insert(2, falcon.CORSMiddleware(allow_origins=settings.origins, expose_headers=exposed))
     return found
 
@@ -83,7 +83,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
     """Return the resources by the names that the table uses."""
     marks = {f"inbox_{action}": InboxMark(deps.inboxes, action) for action in Action}
     return {
-        "notifications": Notifications(deps.acceptance, deps.known_apps, deps.stories),
+        "notifications": Notifications(deps.acceptance, deps.known_apps, deps.stories, deps.limiter),
         "audiences": AudienceBox(deps.audiences),
         "following": Followed(deps.following),
         "dead_letters": DeadLetterBox(deps.dead_letters),

@@ -22,6 +22,7 @@ from api.key_ring import KeyRing, KeyUse
 from api.keys import Keys
 from api.known_apps import KnownApps
 from api.known_segments import KnownSegments
+from api.limits import Limiter
 from api.people import People
 from api.segments import Segments
 from api.stories import Stories
@@ -38,6 +39,7 @@ from shared.queue import JobQueue
 from shared.redis import client
 from shared.redis.bus import Bus
 from shared.redis.journal import Accepted, Bounds, Journal, Submission
+from shared.redis.limits import Limits as LimitKeeper
 from shared.redis.streams import Streams
 from shared.redis.tallies import Tallies
 from shared.store import apps
@@ -54,6 +56,7 @@ class Deps:
     random: Callable[[int], bytes]
     write_access: access_log.Write
     authenticator: Authenticator
+    limiter: Limiter
     known_apps: KnownApps
     acceptance: Acceptance
     audiences: Audiences
@@ -83,19 +86,14 @@ def build(settings: Settings) -> Deps:
     known_segments = KnownSegments(audiences.missing, monotonic=clock.monotonic)
     lookups = Lookups(audiences.left_out, known_segments.missing)
     streams, counting = Streams(slow, life=settings.stream_life), Counting(Tallies(slow), clock)
-    unheard = Keys(database, clock, random=random)
-    ring = KeyRing(
-        unheard.load,
-        note_use=KeyUse(unheard.note_use, monotonic=clock.monotonic).note,
-        monotonic=clock.monotonic,
-        now_ms=clock.now_ms,
-    )
+    ring = _key_ring(Keys(database, clock, random=random), clock)
     return Deps(
         settings=settings,
         clock=clock,
         random=random,
         write_access=access_log.access_log(settings, process=PROCESS, now_ms=clock.now_ms),
         authenticator=Authenticator(settings, ring, now_ms=clock.now_ms),
+        limiter=Limiter(LimitKeeper(fast), settings),
         known_apps=KnownApps(_exists(database), known=MAIN_APP),
         acceptance=_acceptance(settings, Journal(fast), queue, clock, lookups),
         audiences=audiences,
@@ -112,6 +110,11 @@ def build(settings: Settings) -> Deps:
         journal=journal,
         check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),
     )
+
+
+def _key_ring(keys: Keys, clock: Clock) -> KeyRing:
+    note_use = KeyUse(keys.note_use, monotonic=clock.monotonic).note
+    return KeyRing(keys.load, note_use=note_use, monotonic=clock.monotonic, now_ms=clock.now_ms)
 
 
 def _acceptance(

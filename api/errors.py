@@ -15,6 +15,8 @@ import orjson
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from api import limits
+from api.limits import OverLimit
 from api.request import ApiRequest
 from shared import logs
 from shared.errors import (
@@ -86,6 +88,8 @@ def answer(req: ApiRequest, resp: falcon.Response, error: AppError) -> None:
     resp.data = orjson.dumps({"error": error.body(req.request_id or None)}, default=repr)
     if error.retry_after is not None:
         resp.set_header("Retry-After", str(math.ceil(error.retry_after)))
+    if isinstance(error, OverLimit):
+        resp.set_headers(limits.headers(error.standings))
     if error.status == Unauthenticated.status:
         resp.set_header("WWW-Authenticate", 'Bearer realm="bellhop"')
 

@@ -164,9 +164,11 @@ class _Jobs:
         for submission, accepted in zip(group.submissions, group.verdicts, strict=True):
             if accepted.verdict != "stored":
                 continue
-            for entry, raw in zip(submission.entries, submission.encoded, strict=True):
-                self._pending[entry.priority].append((entry.id, len(raw)))
-                stored[entry.priority] += 1
+            for place, entry in enumerate(submission.entries):
+                # A quota may have left some out.
+                if place not in accepted.refused:
+                    self._pending[entry.priority].append((entry.id, len(submission.encoded[place])))
+                    stored[entry.priority] += 1
         for priority, count in stored.items():
             if count:
                 metrics.accepted_total.labels(priority).inc(count)

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from api.errors import DatabaseUnavailable
-from api.routing import Operation, Table
+from api.routing import Limited, Operation, Table
 from api.schemas.common import ErrorAnswer
 from shared.auth.principal import SCOPES
 from shared.auth.tokens import TokenExpired, TokenInvalid
@@ -22,6 +22,7 @@ from shared.errors import (
     Internal,
     InvalidRequest,
     MalformedBody,
+    TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -71,6 +72,8 @@ def document(table: Table, *, version: str) -> Document:
 def errors_of(operation: Operation) -> tuple[type[AppError], ...]:
     """Return every error that an operation may answer, those that follow from what it demands and takes included."""
     found: list[type[AppError]] = list(operation.errors)
+    if operation.limited is not Limited.NOBODY:
+        found.append(TooManyRequests)
     if operation.scope is not None:
         # Whether a key is good stands in the database.
         found += [Unauthenticated, TokenInvalid, TokenExpired, Forbidden, DatabaseUnavailable]

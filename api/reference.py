@@ -12,7 +12,7 @@ from api.openapi import errors_of
 from api.routes import DEVELOPMENT, TABLE
 from api.routing import Operation
 from shared.auth.principal import KEY_SCOPES, SCOPES
-from shared.errors import AppError, TooManyRequests
+from shared.errors import AppError
 
 _SPEAKERS: Final = (app, http_server)
 """Importing these declares every error that the api can answer with."""
@@ -73,8 +73,6 @@ def _said_by(kind: type[AppError]) -> str:
     """Tell where an error is heard; routes by name only where they are few."""
     if kind is http_server.TargetTooLong:
         return "the server, before any route"
-    if kind is TooManyRequests:
-        return "no route yet"
     table = (*TABLE, *DEVELOPMENT)
     routes = [each for each in table if kind.code in {error.code for error in errors_of(each)}]
     if not routes:

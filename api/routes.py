@@ -12,7 +12,8 @@ from api.acceptance import KEY_HEADER
 from api.audience_routes import PREVIEWING, TOPICS
 from api.cap_routes import CAPS
 from api.errors import DatabaseUnavailable
-from api.routing import Operation, body
+from api.operating_routes import DEVELOPMENT, OPERATING
+from api.routing import Limited, Operation, body
 from api.schemas.api_keys import ApiKeyIn, ApiKeyMade, ApiKeyOut
 from api.schemas.common import Counts, Listing
 from api.schemas.inbox import InboxItem, InboxQuery, MarkedOut, MarkIn
@@ -28,16 +29,12 @@ from api.schemas.notifications import (
     NotificationIn,
     NotificationOut,
 )
-from api.schemas.operations import CursorQuery, HealthOut, NotReadyOut, ReadyOut, SignedIn, SignInIn
+from api.schemas.operations import CursorQuery
 from api.schemas.users import UserIn, UserOut
 from api.segment_routes import SEGMENTS
 from api.story_routes import STORIES
 from shared.domain.marks import Action
 from shared.errors import Conflict, IdempotencyMismatch, NotFound, NotSupported, Unavailable
-
-HTML: Final = "text/html"
-TEXT: Final = "text/plain"
-JSON: Final = "application/json"
 
 _IDEMPOTENT: Final = {
     KEY_HEADER: "1 to 200 visible characters. A repetition within 24 hours gets the same answer, with the header"
@@ -61,6 +58,7 @@ SENDING: Final = (
         scope="notifications:write",
         body=body(NotificationIn),
         headers=_IDEMPOTENT,
+        limited=Limited.JOURNAL,
         answers={202: Accepted},
         errors=_ACCEPTING,
     ),
@@ -74,6 +72,7 @@ SENDING: Final = (
         scope="notifications:write",
         body=body(BatchIn, documented=BatchDocument, batch=True),
         headers=_IDEMPOTENT,
+        limited=Limited.JOURNAL,
         answers={202: BatchAccepted},
         errors=_ACCEPTING,
     ),
@@ -235,63 +234,9 @@ KEYS: Final = (
     ),
 )
 
-OPERATING: Final = (
-    Operation(
-        method="GET",
-        path="/health",
-        resource="health",
-        area="Operate",
-        about="The process is up.",
-        answers={200: HealthOut},
-    ),
-    Operation(
-        method="GET",
-        path="/readiness",
-        resource="readiness",
-        area="Operate",
-        about="The process can accept notifications: Redis takes writes and the journal has room. The database may"
-        " be away.",
-        answers={200: ReadyOut, 503: NotReadyOut},
-    ),
-    Operation(
-        method="GET",
-        path="/metrics",
-        resource="metrics",
-        area="Operate",
-        about="Metrics in the text format of Prometheus; not to be shown to the outside.",
-        answers={200: TEXT},
-    ),
-    Operation(
-        method="GET",
-        path="/openapi.json",
-        resource="openapi",
-        area="Operate",
-        about="This document.",
-        answers={200: JSON},
-    ),
-    Operation(
-        method="GET",
-        path="/docs",
-        resource="docs",
-        area="Operate",
-        about="This document as a page.",
-        answers={200: HTML},
-    ),
-)
-
-DEVELOPMENT: Final = (
-    Operation(
-        method="POST",
-        path="/v1/dev/sign-in",
-        resource="sign_in",
-        area="Development",
-        about="Become any user; in development only, from this machine only.",
-        body=body(SignInIn),
-        answers={200: SignedIn},
-    ),
-)
-
 TABLE: Final = (
     SENDING + PREVIEWING + FOLLOWING + STORIES + INBOX + USERS + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
 )
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""
+
+__all__ = ["DEVELOPMENT", "TABLE"]

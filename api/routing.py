@@ -5,11 +5,28 @@ Rule P. The one description from which come the routes, the checks of bodies and
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from shared.errors import AppError
+
+
+class Limited(StrEnum):
+    """By what a route is limited."""
+
+    CALLER = "caller"
+    """By who asks, or by the address of whoever has no valid credential."""
+
+    JOURNAL = "journal"
+    """The same, but a known caller's limit is taken along with the journal."""
+
+    SIGN_IN = "sign_in"
+    """By the address, and not at all without Redis."""
+
+    NOBODY = "nobody"
+    """Not: supervisors ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,8 @@ class Operation:
     query: TypeAdapter[Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers that are read, with their meaning."""
+
+    limited: Limited = Limited.CALLER
 
     answers: Mapping[int, Any] = field(default_factory=dict)
     """Status of success to the type of its body; None for an empty one, a text for a media type."""

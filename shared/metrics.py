@@ -49,6 +49,13 @@ epoch_bumps_total = Counter(
 )
 accepted_total = Counter("bellhop_accepted", "Notifications accepted.", ["priority"])
 refused_total = Counter("bellhop_refused", "Requests that the intake turned away, by reason.", ["reason"])
+limited_total = Counter("bellhop_limited", "Requests refused because of a limit, by its name.", ["limit"])
+limits_unchecked_total = Counter(
+    "bellhop_limits_unchecked", "Requests that passed uncounted because Redis did not answer."
+)
+quota_refused_total = Counter(
+    "bellhop_quota_refused", "Notifications of batches that a quota refused while others passed."
+)
 enqueue_failed_total = Counter(
     "bellhop_enqueue_failed", "Accepted notifications whose job could not be sent; the reconciler sends it."
 )

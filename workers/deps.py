@@ -18,6 +18,7 @@ from shared.redis.bus import Bus
 from shared.redis.client import connect
 from shared.redis.journal import Journal
 from shared.redis.leases import Leases
+from shared.redis.limits import Limits
 from shared.redis.publish import Publisher, TailBounds
 from shared.redis.streams import Streams
 
@@ -41,6 +42,7 @@ class Deps:
     streams: Streams
     acks: Acks
     leases: Leases
+    limits: Limits
     bus: Bus
     queue: JobQueue
     clock: Clock
@@ -58,6 +60,7 @@ def open_deps(settings: Settings) -> Deps:
         publisher=Publisher(client, bounds),
         streams=Streams(client, life=settings.stream_life),
         acks=Acks(client),
+        limits=Limits(client),
         leases=Leases(client, life=settings.lease_life),
         bus=Bus(client),
         queue=JobQueue(settings.broker_url),

@@ -6,8 +6,10 @@ afterwards is api.resources.following.
 
 import falcon
 
+from api import limits
 from api.acceptance import KEY_HEADER, Acceptance, Answered, Origin, read_key
 from api.known_apps import KnownApps
+from api.limits import Limiter
 from api.request import ApiRequest
 from api.resources.base import Resource, reply
 from api.stories import Stories
@@ -18,10 +20,13 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 class Notifications(Resource):
     """POST /v1/notifications and /v1/notifications/batch, and GET for the list of them."""
 
-    def __init__(self, acceptance: Acceptance, known_apps: KnownApps, stories: Stories) -> None:
+    def __init__(
+        self, acceptance: Acceptance, known_apps: KnownApps, stories: Stories, limiter: Limiter
+    ) -> None:
         self._acceptance = acceptance
         self._known_apps = known_apps
         self._stories = stories
+        self._limiter = limiter
 
     def on_get(self, req: ApiRequest, resp: falcon.Response) -> None:
         """List them, newest first."""
@@ -30,19 +35,22 @@ class Notifications(Resource):
     def on_post(self, req: ApiRequest, resp: falcon.Response) -> None:
         """Accept one."""
         self._known_apps.check(req.app)
-        _accepted(resp, self._acceptance.one(req.body, _origin(req), _key(req)))
+        _accepted(resp, self._acceptance.one(req.body, self._origin(req), _key(req)))
 
     def on_post_batch(self, req: ApiRequest, resp: falcon.Response) -> None:
         """Accept many, each judged by itself."""
         self._known_apps.check(req.app)
         items = req.body["notifications"]
-        _accepted(resp, self._acceptance.many(items, _origin(req), _key(req)))
+        _accepted(resp, self._acceptance.many(items, self._origin(req), _key(req)))
 
-
-def _origin(req: ApiRequest) -> Origin:
-    return Origin(
-        app=req.app, sender=req.principal.sender, request_id=req.request_id, route=req.uri_template or ""
-    )
+    def _origin(self, req: ApiRequest) -> Origin:
+        return Origin(
+            app=req.app,
+            sender=req.principal.sender,
+            request_id=req.request_id,
+            route=req.uri_template or "",
+            limits=self._limiter.sending(req.principal),
+        )
 
 
 def _key(req: ApiRequest) -> str | None:
@@ -52,5 +60,7 @@ def _key(req: ApiRequest) -> str | None:
 def _accepted(resp: falcon.Response, answered: Answered) -> None:
     resp.status = falcon.HTTP_202
     resp.data = answered.body
+    if answered.standings:
+        resp.set_headers(limits.headers(answered.standings))
     if answered.replayed:
         resp.set_header(REPLAYED_HEADER, "true")

@@ -9,10 +9,10 @@ _accept = Journal.accept
 
 
 def _accept_blindly(
-    self: Journal, submissions: Sequence[Submission], *, now_ms: int, bounds: Bounds
+    self: Journal, submissions: Sequence[Submission], *, now_ms: int, bounds: Bounds, at_us: int | None = None
 ) -> list[Accepted]:
     try:
-        return _accept(self, submissions, now_ms=now_ms, bounds=bounds)
+        return _accept(self, submissions, now_ms=now_ms, bounds=bounds, at_us=at_us)
     except RedisUnavailable:
         return [Accepted(Verdict.STORED) for _ in submissions]
 

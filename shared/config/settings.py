@@ -7,34 +7,23 @@ declarations, so that a setting cannot mean two things or be documented wrongly.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic.config import JsonDict
+from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.config.values import SigningKey, check_proxies, parse_signing_keys, split_list
+from shared.config.declaring import in_development, own_origins, setting
+from shared.config.values import (
+    PolicyText,
+    SigningKey,
+    check_proxies,
+    parse_policy,
+    parse_signing_keys,
+    split_list,
+)
+from shared.domain.gcra import Policy
 
 PREFIX = "BELLHOP_"
+OFF = "off"
 NameList = Annotated[tuple[str, ...], NoDecode]
-
-
-def setting(
-    default: Any, about: str, unit: str = "", *, group: str = "", shown: str = "", **limits: Any
-) -> Any:
-    """Declare one setting; `group` opens a heading, `shown` describes a default that is derived."""
-    extra: JsonDict = {"unit": unit, "group": group, "shown": shown}
-    if callable(default):
-        return Field(default_factory=default, description=about, json_schema_extra=extra, **limits)
-    return Field(default=default, description=about, json_schema_extra=extra, validate_default=True, **limits)
-
-
-def _in_development(data: dict[str, Any]) -> bool:
-    return bool(data["profile"] == "development")
-
-
-def _own_origins(data: dict[str, Any]) -> tuple[str, ...]:
-    if not _in_development(data):
-        return ()
-    return tuple(f"http://{host}:{data['api_port']}" for host in ("127.0.0.1", "localhost"))
 
 
 class Settings(BaseSettings):
@@ -140,16 +129,16 @@ class Settings(BaseSettings):
         3600, "Life of a token issued by `make token` and the development sign-in.", "seconds", ge=1
     )
     query_token: bool = setting(
-        _in_development, "Accept `?token=` on the WebSocket handshake.", shown="true in development"
+        in_development, "Accept `?token=` on the WebSocket handshake.", shown="true in development"
     )
     dev_sign_in: bool = setting(
-        _in_development,
+        in_development,
         "Let anybody on this machine choose a user name in the console; refused in production.",
         shown="true in development",
     )
-    console: bool = setting(_in_development, "Serve the page /console.", shown="true in development")
+    console: bool = setting(in_development, "Serve the page /console.", shown="true in development")
     origins: NameList = setting(
-        _own_origins,
+        own_origins,
         "Origins of pages that may connect with a cookie and call the API, comma separated.",
         shown="api's own in development, none in production",
     )
@@ -182,6 +171,17 @@ class Settings(BaseSettings):
         536_870_912, "Journal bytes above which new ones are refused with 503.", "bytes", ge=1024
     )
     idempotency_life: int = setting(86_400, "How long an Idempotency-Key is remembered.", "seconds", ge=1)
+
+    limit_key: PolicyText = setting(
+        OFF, "Requests of one API key: so many in a time, `1000/1s`.", group="Limits"
+    )
+    limit_user: PolicyText = setting(OFF, "Requests with the token of one user, `100/10s`.")
+    limit_address: PolicyText = setting(
+        "100/10s", "Requests without a valid credential from one address; loopback is not counted."
+    )
+    limit_sign_in: PolicyText = setting("30/1m", "Attempts to sign in from one address; the same.")
+    quota_key: PolicyText = setting(OFF, "Recipients of what one sender has accepted, `100000/1d`.")
+    quota_app: PolicyText = setting(OFF, "The same of all senders of an app together.")
 
     page_size: int = setting(
         1000, "Recipients written in one transaction.", "users", ge=1, le=10_000, group="Storing"
@@ -288,6 +288,10 @@ class Settings(BaseSettings):
     def _check_keys(cls, value: SecretStr) -> SecretStr:
         parse_signing_keys(value.get_secret_value())
         return value
+
+    def policy(self, name: str) -> Policy | None:
+        """Return one of the settings of the group Limits; None where it is off."""
+        return parse_policy(getattr(self, name))
 
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Return the JWT secrets by key id, the signing one first."""

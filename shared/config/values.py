@@ -6,10 +6,17 @@ Kept apart from the declarations so that the list of settings reads as a list.
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from shared.domain.gcra import Policy
 
 _KID = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MAX_KEYS = 2
+_POLICY = re.compile(r"([0-9]{1,9})/([0-9]{1,7})([smhd])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST = 31 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,30 @@ def check_proxies(names: tuple[str, ...]) -> tuple[str, ...]:
         if name != "unix":
             ip_network(name)
     return names
+
+
+def parse_policy(text: str) -> Policy | None:
+    """Read `1000/1s` (s, m, h or d); None for `off`. Raises ValueError."""
+    if text == "off":
+        return None
+    match = _POLICY.fullmatch(text)
+    seconds = int(match[2]) * _SECONDS[match[3]] if match else 0
+    limit = int(match[1]) if match else 0
+    # Decided in whole microseconds: more often than each of them is no limit any more.
+    if not 0 < limit <= seconds * 1_000_000 or seconds > _LONGEST:
+        raise ValueError(
+            "must be `off`, or so many in a time of up to 31 days, such as `1000/1s` or `500/15m`"
+        )
+    return Policy(limit, seconds * 1000)
+
+
+def _check_policy(text: str) -> str:
+    parse_policy(text)
+    return text
+
+
+PolicyText = Annotated[str, AfterValidator(_check_policy)]
+"""A setting that `parse_policy` reads."""
 
 
 def parse_signing_keys(text: str) -> tuple[SigningKey, ...]:

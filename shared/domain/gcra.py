@@ -5,9 +5,10 @@ list of what happened. What fell out of the rule after a while frees its places 
 any stretch of time no more than the limit and what came back meanwhile can happen.
 
 Everything is in whole microseconds: up to the year 2255 a double of Lua holds them exactly, so that
-shared/redis/lua/limits.lua decides the same to the last digit (a test holds the two together).
+shared/redis/lua/gcra.lua decides the same to the last digit (a test holds the two together).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -56,6 +57,20 @@ def take(policy: Policy, tat: int, now: int, cost: int = 1) -> Taken:
     remaining = max(0, window - ahead) // interval
     retry = late if cost <= policy.limit else None
     return Taken(allowed=False, tat=tat, retry=retry, remaining=remaining, reset=ahead)
+
+
+def take_all(asked: Sequence[tuple[Policy, int]], now: int, cost: int = 1) -> list[Taken]:
+    """The same of several policies with their tats: all of them allow it, or nothing is taken of any.
+
+    Of one that would have allowed it is told how it stands.
+    """
+    found = [take(policy, tat, now, cost) for policy, tat in asked]
+    if all(taken.allowed for taken in found):
+        return found
+    return [
+        take(policy, tat, now, 0) if taken.allowed else taken
+        for (policy, tat), taken in zip(asked, found, strict=True)
+    ]
 
 
 def charge(policy: Policy, tat: int, now: int, cost: int) -> int:

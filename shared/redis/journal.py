@@ -7,11 +7,13 @@ from typing import Any
 
 import redis
 
+from shared.domain.gcra import Taken
 from shared.ids import is_uuid7
 from shared.protocol.jobs import Queue
 from shared.protocol.journal import Entry
 from shared.redis import keys
 from shared.redis.client import guarded
+from shared.redis.limits import Bucket, Demand, taken
 from shared.redis.scripts import Script
 
 FIRST_LOOK_MS = 15_000
@@ -27,6 +29,7 @@ class Verdict(StrEnum):
     REPLAYED = "replayed"
     MISMATCH = "mismatch"
     FULL = "full"
+    LIMITED = "limited"
 
 
 class Retried(StrEnum):
@@ -39,19 +42,31 @@ class Retried(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One request: its entries, all or none; `idempotency` is (digest, hex fingerprint, answer) or None."""
+    """One request: its entries, all or none but for those that a quota refuses.
+
+    `idempotency` is (digest, hex fingerprint, answer) or None. With a `demand` the answer may have to be changed, so
+    it stands in `answer` even where there is no idempotency.
+    """
 
     entries: Sequence[Entry]
     encoded: Sequence[bytes]
     idempotency: tuple[str, str, str] | None = None
+    demand: Demand | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The verdict on one request; `answer` is the earlier one where it was replayed."""
+    """The verdict on one request.
+
+    `answer` is the earlier one where it was replayed, or the one that says which entries a quota refused; `refused` are
+    their places; `taken` is what became of the demand's buckets, quotas only where they were asked.
+    """
 
     verdict: Verdict
     answer: str | None = None
+    refused: frozenset[int] = frozenset()
+    taken: tuple[Taken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ class Journal:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._accept = Script("journal_accept")
+        self._accept = Script("journal_accept", "gcra", "demands")
         self._done = Script("journal_done")
         self._take = Script("journal_take")
         self._due = Script("journal_due")
@@ -76,8 +91,13 @@ class Journal:
         self._bury = Script("journal_bury")
         self._retry = Script("journal_retry")
 
-    def accept(self, submissions: Sequence[Submission], *, now_ms: int, bounds: Bounds) -> list[Accepted]:
-        """Write a group in one round trip; the verdicts stand in the order given. Raises RedisUnavailable."""
+    def accept(
+        self, submissions: Sequence[Submission], *, now_ms: int, bounds: Bounds, at_us: int | None = None
+    ) -> list[Accepted]:
+        """Write a group in one round trip; the verdicts stand in the order given. Raises RedisUnavailable.
+
+        `at_us` takes the place of Redis's clock, by which limits go.
+        """
         names = [keys.JOURNAL, keys.JOURNAL_DUE, keys.JOURNAL_BYTES, *keys.JOURNAL_WAITING]
         args: list[str | bytes | int] = [
             now_ms,
@@ -85,15 +105,28 @@ class Journal:
             bounds.entries,
             bounds.bytes,
             bounds.idempotency_life,
+            "" if at_us is None else at_us,
+            len(submissions),
         ]
+        places, told = _places(submissions), dict[tuple[int, int, tuple[int, ...]], str]()
+        for bucket in places:
+            args += bucket.args()
         for submission in submissions:
-            digest, fingerprint, answer = submission.idempotency or ("", "", "")
+            digest, fingerprint, answer = submission.idempotency or ("", "", submission.answer)
             names.append(keys.idempotency(digest) if digest else "")
             args += (fingerprint, answer, len(submission.entries))
+            if (demand := submission.demand) is not None:
+                # Those of one sender are the same objects and say the same.
+                same = (id(demand.requests), id(demand.quotas), demand.costs or (len(submission.entries),))
+                if same not in told:
+                    told[same] = _told(demand, len(submission.entries), places)
+                args[-1] = told[same]
+                if len(submission.entries) > 1:
+                    args += demand.refusals
             for entry, raw in zip(submission.entries, submission.encoded, strict=True):
                 args += (f"{_LETTER[entry.priority]}:{entry.id}", entry.id, raw)
-        replies = self._accept.run(self._client, names, args)
-        return [Accepted(Verdict(r[0].decode()), r[1].decode() if len(r) > 1 else None) for r in replies]
+        names += [bucket.key for bucket in places]
+        return [_accepted(reply) for reply in self._accept.run(self._client, names, args)]
 
     def take(
         self, ids: Sequence[str], *, now_ms: int, members_max: int, bytes_max: int, anyhow: bool
@@ -203,6 +236,39 @@ class Journal:
         with guarded():
             size = self._client.get(keys.JOURNAL_BYTES)
             return int(self._client.hlen(keys.JOURNAL)), int(size or 0)
+
+
+def _places(submissions: Sequence[Submission]) -> dict[Bucket, int]:
+    """The buckets of a group, each once, with their numbers from 1."""
+    distinct = {
+        id(buckets): buckets
+        for submission in submissions
+        if submission.demand is not None
+        for buckets in (submission.demand.requests, submission.demand.quotas)
+    }
+    found: dict[Bucket, int] = {}
+    for buckets in distinct.values():
+        for bucket in buckets:
+            found.setdefault(bucket, len(found) + 1)
+    return found
+
+
+def _told(demand: Demand, entries: int, places: dict[Bucket, int]) -> str:
+    """What stands instead of the number of entries, see lua/demands.lua."""
+    parts = (
+        [places[bucket] for bucket in demand.requests],
+        [places[bucket] for bucket in demand.quotas],
+        demand.costs,
+    )
+    return " ".join([str(entries), *(",".join(map(str, part)) or "-" for part in parts)])
+
+
+def _accepted(reply: list[Any]) -> Accepted:
+    verdict = Verdict(reply[0].decode())
+    answer = reply[1].decode() if len(reply) > 1 and reply[1] else None
+    if len(reply) <= 2:  # noqa: PLR2004  # without a demand
+        return Accepted(verdict, answer)
+    return Accepted(verdict, answer, frozenset(reply[2]), tuple(map(taken, reply[3])))
 
 
 def _read_dead(found: bytes) -> tuple[str, bytes]:

@@ -20,6 +20,7 @@
 | receipts:nudge | STRING | a `receipts` job is on its way | 200 ms |
 | tally:{id} | STRING JSON | deliveries of a big notification by state, counted a moment ago | 1 h |
 | tally:{id}:counting | STRING | somebody is counting them | 10 s |
+| limit:{name}:{policy}:{subject} | STRING us | when all that was taken is free again (the tat of GCRA) | until then |
 | readiness | STRING | nothing: written to see whether Redis takes writes | 60 s |
 | node:{node} | channel | envelopes for one node | |
 """
@@ -63,6 +64,11 @@ def tail_me(app: str, user: str) -> str:
 def tail_all(app: str) -> str:
     """ZSET of everyone's newest frames, score = seq."""
     return f"tail:all:{app}"
+
+
+def limit(name: str, policy: str, subject: str) -> str:
+    """STRING; what a limit has given to a subject, under this policy."""
+    return f"limit:{name}:{policy}:{subject}"
 
 
 def lease(node: str) -> str:

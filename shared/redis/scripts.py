@@ -14,11 +14,13 @@ Argument = str | bytes | int
 
 
 class Script:
-    """One script, one operation; `name` is its file in lua/."""
+    """One script, one operation; `name` is its file in lua/, `before` are files of functions that it uses."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *before: str) -> None:
         self.name = name
-        self.source = files("shared.redis").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        folder = files("shared.redis").joinpath("lua")
+        parts = [folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in (*before, name)]
+        self.source = "".join(parts)
         self.digest = sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def run(self, client: redis.Redis, keys: Sequence[str], args: Sequence[Argument]) -> Any:

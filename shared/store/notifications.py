@@ -1,8 +1,9 @@
 """notifications: what became of one, for the sender who follows it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from shared.domain.notification import Status, shown
 from shared.ids import is_uuid7
 from shared.models import tables as t
 from shared.store import audiences, tallies
+from shared.store.rows import chunks
 from shared.store.tallies import Counted
 
 _N, _P = t.notifications.c, t.pages.c
@@ -66,12 +68,33 @@ class Hop:
     reason: str | None = None
 
 
+class Size(NamedTuple):
+    """Whose a notification is, and how many receivers it has."""
+
+    app: str
+    sender: str
+    recipients: int
+
+
 def find(session: Session, app_id: int, id: str) -> NotificationRow | None:
     """The notification of this app with that id."""
     if not is_uuid7(id):
         return None
     row = session.execute(select(*COLUMNS).where(_N.id == id, _N.app_id == app_id)).first()
     return NotificationRow(*row) if row else None
+
+
+def open_sizes(session: Session, ids: Sequence[str]) -> dict[str, Size]:
+    """Those of these that are not for named users alone."""
+    found: dict[str, Size] = {}
+    for part in chunks(ids):
+        rows = session.execute(
+            select(_N.id, t.apps.c.name, _N.sender, _N.recipients)
+            .join(t.apps, t.apps.c.id == _N.app_id)
+            .where(_N.id.in_(part), _N.audience.is_not(None), _N.everyone.is_(False))
+        )
+        found |= {id: Size(*size) for id, *size in rows}
+    return found
 
 
 def counts(session: Session, row: NotificationRow, counted: Counted | None = None) -> dict[str, int]:

@@ -26,6 +26,7 @@ REMARKS: dict[str, Callable[[Api], Any]] = {
 """What happens between two examples."""
 ANY = "…"
 BAD = 400
+RUNS_WITH = re.compile(r"<!-- the api runs with ((?:[A-Z_]+=\S+ )+)-->")
 BLOCK = re.compile(
     r"```http\n(?P<request>.*?)```\n```json (?P<status>\d{3})(?: (?P<header>[^\n]+))?\n(?P<answer>.*?)```"
     rf"|(?P<remark>{'|'.join(map(re.escape, REMARKS))})",
@@ -51,6 +52,12 @@ def examples(page: Path) -> Iterator[Example]:
             yield Example(match["remark"])
         else:
             yield Example(match["request"], int(match["status"]), match["header"], match["answer"].strip())
+
+
+def settings_of(page: Path) -> dict[str, str]:
+    """What the api of a page is started with, where the page says so."""
+    found = RUNS_WITH.search(page.read_text(encoding="utf-8"))
+    return dict(one.split("=", 1) for one in found[1].split()) if found else {}
 
 
 def documented_answer(method: str, path: str, status: int) -> Any:

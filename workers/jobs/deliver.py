@@ -20,6 +20,7 @@ from workers.failures import describe, timed_out
 from workers.giving_up import count_failure
 from workers.isolation import Isolated, by_weight, isolate
 from workers.outcome import Outcome
+from workers.quotas import charge_stored
 from workers.settling import settle
 
 log = logs.get(__name__)
@@ -44,6 +45,7 @@ def run(deps: Deps, args: Deliver) -> Outcome:
     found = isolate(groups, lambda group: _store(deps, group), lambda error: whose_fault(deps, error))
     for stored in found.stored:
         settle(deps, stored, rescue=args.rescue)
+        charge_stored(deps, entries, stored.stored_ids)
     for entry, error in found.failed:
         count_failure(deps, entry, error, alone=True)
     if found.stopped is not None and timed_out(found.stopped):

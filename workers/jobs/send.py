@@ -19,6 +19,7 @@ from workers.deps import Deps
 from workers.failures import describe, timed_out
 from workers.isolation import isolate
 from workers.outcome import Outcome
+from workers.quotas import before_sending, charge_sent
 from workers.settling import settle
 
 log = logs.get(__name__)
@@ -26,9 +27,11 @@ log = logs.get(__name__)
 
 def run(deps: Deps, args: Send) -> Outcome:
     """Send, publish, and count what failed; its next attempt is in its row."""
+    before = before_sending(deps, args.ids)
     found = isolate([args.ids], lambda ids: _store(deps, ids), lambda error: whose_fault(deps, error))
     for stored in found.stored:
         settle(deps, stored, rescue=False)
+        charge_sent(deps, before, stored.stored_ids)
     for id, error in found.failed:
         _count_failure(deps, id, error)
     sent = sum(len(stored.stored_ids) for stored in found.stored)

@@ -6,6 +6,7 @@ from api.routes import TABLE
 from shared.auth.principal import KEY_SCOPES
 from tests.integration.api.support import Api, store_all, until
 
+CAP = {"limit": 3, "per": 60, "action": "drop"}
 GOOD = {"to": {"users": ["ana"]}, "event": "order.paid", "data": {"secret": "of main"}}
 RULE = {"attribute": "plan", "is": "paid"}
 # What every route with something of somebody's in it must answer to a foreign app.
@@ -21,6 +22,8 @@ WALLS = {
     ("GET", "/v1/segments/{name}"): 404,
     ("DELETE", "/v1/segments/{name}"): 404,
     ("PUT", "/v1/segments/{name}"): 201,  # a segment of the same name in the other app
+    ("DELETE", "/v1/caps/{id}"): 404,
+    ("PUT", "/v1/caps/{id}"): 201,  # a cap of the same id in the other app
     # A topic is a word: every app has its own subscribers to it, and those who are asked for first are none.
     ("GET", "/v1/users/{user:user}/topics"): 200,
     ("GET", "/v1/topics/{topic:topic}/subscribers"): 200,
@@ -53,13 +56,15 @@ def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
     api.call("PUT", "/v1/users/ana", {"attributes": {"secret": "of main"}})
     api.call("PUT", "/v1/topics/of%2Fmain/subscribers/ana")
     api.call("PUT", "/v1/segments/paid", {"rule": {"attribute": "of main", "is": "ana"}})
+    api.call("PUT", "/v1/caps/daily", CAP)
     own_key = api.key.split("_")[1]
     method, path = wall
     target = path.replace("{user:user}", "ana").replace("{topic:topic}", "of%2Fmain")
     target = target.replace("{name}", "paid")
-    target = target.replace("{id}", own_key if "api-keys" in path else stored)
+    target = target.replace("{id}", own_key if "api-keys" in path else "daily" if "caps" in path else stored)
+    puts = {"topics": None, "caps": {**CAP, "limit": 9}, "segments": {"rule": RULE}}
     bodies = {
-        "PUT": None if "topics" in path else {"rule": RULE} if "segments" in path else {},
+        "PUT": next((body for word, body in puts.items() if word in path), {}),
         "POST": {"users": ["ana"]} if "topics" in path else None,
     }
     answer = api.call(method, target, bodies.get(method), auth=shop)
@@ -67,6 +72,7 @@ def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
     assert answer.status == WALLS[wall]
     assert b"of main" not in answer.body
     assert method != "GET" or (b'"ana"' not in answer.body and b"of/main" not in answer.body)
+    assert [cap["limit"] for cap in api.call("GET", "/v1/caps").json["items"]] == [3]
     listed = api.call("GET", "/v1/topics/of%2Fmain/subscribers").json["items"]
     assert [item["user"] for item in listed] == ["ana"]
     assert api.call("GET", "/v1/users/ana").json["attributes"] == {"secret": "of main"}

@@ -13,11 +13,12 @@ from api.deps import Deps
 from api.intake import GroupLimits, Intake
 from api.key_ring import KeyRing, StoredKey
 from api.known_apps import KnownApps
+from api.limits import Limiter
 from shared.auth import api_keys, tokens
 from shared.auth.principal import KEY_SCOPES
 from shared.config import Settings, load
 from shared.errors import NotFound
-from tests.unit.api.fakes import NOW, FakeClock, FakeJournal, FakeKeys, FakeQueue, counting_random
+from tests.unit.api.fakes import NOW, FakeClock, FakeJournal, FakeKeys, FakeLimits, FakeQueue, counting_random
 
 KEY = api_keys.make(counting_random())
 SECRETS = "k1:" + "s" * 32
@@ -61,6 +62,7 @@ class FakeApp:
     segments: Recorder = field(default_factory=Recorder)
     known_segments: set[str] = field(default_factory=set)
     caps: Recorder = field(default_factory=Recorder)
+    limits: FakeLimits = field(default_factory=FakeLimits)
     keys: Recorder = field(default_factory=Recorder)
     apps: set[str] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -112,6 +114,7 @@ class FakeApp:
             random=counting_random(),
             write_access=self.lines.append,
             authenticator=Authenticator(self.settings, ring, now_ms=self.clock.now_ms),
+            limiter=Limiter(self.limits, self.settings),
             known_apps=KnownApps(self.apps.__contains__, known="main"),
             acceptance=Acceptance(
                 intake,

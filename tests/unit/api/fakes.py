@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 import gevent
 
+from shared.domain.gcra import take_all
 from shared.errors import Unavailable
 from shared.protocol.jobs import Deliver, Queue
 from shared.protocol.journal import Entry
 from shared.queue import QueueUnavailable
 from shared.redis.client import RedisUnavailable
 from shared.redis.journal import Accepted, Submission, Verdict
+from shared.redis.limits import Bucket, Standing
 
 NOW = 1_767_225_600_000
 
@@ -101,6 +103,26 @@ class FakeJournal:
     def _answer(self) -> None:
         if self.away:
             raise RedisUnavailable("Redis does not answer: it is away", retry_after=1)
+
+
+@dataclass
+class FakeLimits:
+    """Buckets in memory, by a clock that stands."""
+
+    away: bool = False
+    tats: dict[str, int] = field(default_factory=dict)
+    calls: list[list[str]] = field(default_factory=list)
+
+    def take(self, buckets: Sequence[Bucket], *, cost: int = 1) -> list[Standing]:
+        if self.away:
+            raise RedisUnavailable("Redis does not answer: it is away", retry_after=1)
+        self.calls.append([f"{bucket.name} {bucket.subject}" for bucket in buckets])
+        found = take_all(
+            [(bucket.policy, self.tats.get(bucket.key, 0)) for bucket in buckets], NOW * 1000, cost
+        )
+        if all(taken.allowed for taken in found):
+            self.tats |= {bucket.key: taken.tat for bucket, taken in zip(buckets, found, strict=True)}
+        return [Standing(bucket, taken) for bucket, taken in zip(buckets, found, strict=True)]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from api.intake import GroupLimits, Intake
 from shared.errors import AppError, Internal, Unavailable
 from shared.protocol.jobs import Queue
 from shared.protocol.journal import Entry
-from shared.redis.journal import Submission, Verdict
+from shared.redis.journal import Accepted, Submission, Verdict
 from tests.unit.api.fakes import NOW, FakeJournal, FakeQueue, until
 
 
@@ -65,6 +65,18 @@ def test_requests_that_arrive_together_share_one_round_trip_and_one_job(journal,
     assert verdicts == [Verdict.STORED] * 50
     assert [len(group) for group in journal.groups] == [50]
     assert jobs(queue, 50) == [(Queue.NORMAL, [f"n{i}" for i in range(50)])]
+
+
+def test_what_a_quota_left_out_gets_no_job(queue):
+    taking = Intake(
+        lambda group: [Accepted(Verdict.STORED, "", frozenset({1})) for _ in group],
+        queue.enqueue,
+        GroupLimits(),
+    )
+
+    together(taking, submission("a", "b", "c"), submission("d"))
+
+    assert jobs(queue, 3) == [(Queue.NORMAL, ["a", "c", "d"])]
 
 
 def test_a_lone_request_waits_for_nobody(journal, queue):
