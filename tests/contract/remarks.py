@@ -35,7 +35,7 @@ def hold_and_skip(api: Api) -> None:
     until = to_datetime(SystemClock().now_ms() + 3_600_000)
     decided = {
         "bob": {"state": "held", "reason": "local_time", "held_until": until, "seq": None},
-        "cy": {"state": "skipped", "reason": "frequency_cap", "seq": None},
+        "cy": {"state": "skipped", "reason": "frequency_cap:likes", "seq": None},
     }
 
     def change(session) -> None:
