@@ -46,7 +46,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         # Nothing is remembered between two starts of beat: the ticks are frequent, and any number of beats may tick.
-        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_scheduler": "workers.steady_beat:SteadyScheduler",
         "timezone": "UTC",
     }
 
