@@ -129,6 +129,10 @@ class Acceptance:
             return Answered(body, replayed=False)
         return self._submit(entries, body, idempotency, origin)
 
+    def entry(self, asked: NotificationIn, origin: Origin, id: str) -> Entry:
+        """Judge a notification as if it was sent now, and send nothing; raises as `one`."""
+        return self._entry(asked, origin, self._clock.now_ms(), id, self._lookups)
+
     def _submit(
         self,
         entries: list[Entry],

@@ -30,6 +30,7 @@ from api.resources.inbox import Inbox, InboxMark
 from api.resources.notifications import REPLAYED_HEADER, Notifications
 from api.resources.operations import Health, Metrics, Readiness
 from api.resources.pages import OpenApi, Pages
+from api.resources.schedules import ScheduleBox
 from api.resources.segments import SegmentBox
 from api.resources.sign_in import DevSignIn
 from api.resources.subscriptions import TopicBox
@@ -94,6 +95,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "topics": TopicBox(deps.subscriptions),
         "segments": SegmentBox(deps.segments),
         "caps": CapBox(deps.caps),
+        "schedules": ScheduleBox(deps.schedules),
         "api_keys": ApiKeys(deps.keys),
         "health": Health(deps.clock),
         "readiness": Readiness(deps.check_ready),

@@ -24,6 +24,7 @@ from api.known_apps import KnownApps
 from api.known_segments import KnownSegments
 from api.limits import Limiter
 from api.people import People
+from api.schedules import Schedules
 from api.segments import Segments
 from api.stories import Stories
 from api.subscriptions import Subscriptions
@@ -69,6 +70,7 @@ class Deps:
     subscriptions: Subscriptions
     segments: Segments
     caps: Caps
+    schedules: Schedules
     keys: Keys
     journal: Journal
     check_ready: Callable[[], None]
@@ -76,8 +78,7 @@ class Deps:
 
 def build(settings: Settings) -> Deps:
     """Make everything from the settings."""
-    clock, random = SystemClock(), os.urandom
-    database = Database(settings.database_url)
+    clock, random, database = SystemClock(), os.urandom, Database(settings.database_url)
     # Its own connections, with the deadline of an acceptance; the others may take longer.
     fast = client.connect(settings.redis_url, timeout=settings.accept_timeout, name="bellhop-api-intake")
     slow = client.connect(settings.redis_url, name="bellhop-api")
@@ -87,6 +88,7 @@ def build(settings: Settings) -> Deps:
     lookups = Lookups(audiences.left_out, known_segments.missing)
     streams, counting = Streams(slow, life=settings.stream_life), Counting(Tallies(slow), clock)
     ring = _key_ring(Keys(database, clock, random=random), clock)
+    acceptance = _acceptance(settings, Journal(fast), queue, clock, lookups)
     return Deps(
         settings=settings,
         clock=clock,
@@ -95,7 +97,7 @@ def build(settings: Settings) -> Deps:
         authenticator=Authenticator(settings, ring, now_ms=clock.now_ms),
         limiter=Limiter(LimitKeeper(fast), settings),
         known_apps=KnownApps(_exists(database), known=MAIN_APP),
-        acceptance=_acceptance(settings, Journal(fast), queue, clock, lookups),
+        acceptance=acceptance,
         audiences=audiences,
         following=Following(database, journal, counting),
         stories=Stories(database, journal, counting),
@@ -106,6 +108,7 @@ def build(settings: Settings) -> Deps:
         subscriptions=Subscriptions(database, clock),
         segments=Segments(database, clock, forget=known_segments.forget),
         caps=Caps(database),
+        schedules=Schedules(database, clock, random=random, judge=acceptance.entry),
         keys=Keys(database, clock, random=random, forget=ring.forget),
         journal=journal,
         check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),

@@ -14,6 +14,7 @@ from api.cap_routes import CAPS
 from api.errors import DatabaseUnavailable
 from api.operating_routes import DEVELOPMENT, OPERATING
 from api.routing import Limited, Operation, body
+from api.schedule_routes import SCHEDULES
 from api.schemas.api_keys import ApiKeyIn, ApiKeyMade, ApiKeyOut
 from api.schemas.common import Counts, Listing
 from api.schemas.inbox import InboxItem, InboxQuery, MarkedOut, MarkIn
@@ -234,9 +235,8 @@ KEYS: Final = (
     ),
 )
 
-TABLE: Final = (
-    SENDING + PREVIEWING + FOLLOWING + STORIES + INBOX + USERS + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
-)
+_SENT: Final = SENDING + PREVIEWING + FOLLOWING + STORIES + SCHEDULES
+TABLE: Final = _SENT + INBOX + USERS + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""
 
 __all__ = ["DEVELOPMENT", "TABLE"]

@@ -5,10 +5,11 @@ No schedule of a user is here: those are due rows in the database. Celery's eta,
 
 from typing import Any
 
-from shared.protocol.jobs import Due, Expire, JobArgs, Purge, Reconcile, Release
+from shared.protocol.jobs import Due, Expire, Fire, JobArgs, Purge, Reconcile, Release
 
 TICK_LIFE_S = 60
-"""A tick that waited so long is dropped: a newer one follows, and a long outage must not end in a heap of ticks."""
+"""A tick that waited so long is dropped: a newer one follows, and a long outage must not end in a heap of ticks.
+So far may the clocks of beat and of a worker differ."""
 
 PERIODS_S: tuple[tuple[JobArgs, float], ...] = (
     (Due(), 1.0),
@@ -16,6 +17,7 @@ PERIODS_S: tuple[tuple[JobArgs, float], ...] = (
     (Reconcile(), 5.0),
     (Expire(), 10.0),
     (Purge(), 60.0),
+    (Fire(), 1.0),
 )
 
 

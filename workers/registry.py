@@ -14,6 +14,7 @@ from workers.jobs import (
     deliver,
     due,
     expire,
+    fire,
     mark,
     page,
     publish,
@@ -50,4 +51,5 @@ JOBS: dict[Job, Spec] = {
     Job.RECONCILE: Spec(protocol.Reconcile, reconcile.run),
     Job.EXPIRE: Spec(protocol.Expire, expire.run),
     Job.PURGE: Spec(protocol.Purge, purge.run),
+    Job.FIRE: Spec(protocol.Fire, fire.run),
 }

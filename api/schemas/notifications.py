@@ -36,8 +36,8 @@ DeliveryState = Literal["pending", "sent", "held", "skipped", "delivered", "expi
 
 
 @with_config(STRICT)
-class NotificationIn(TypedDict, total=False):
-    """A notification to be sent."""
+class ContentIn(TypedDict, total=False):
+    """What is to be sent and to whom, whenever that is."""
 
     to: Required[AudienceIn]
     event: Required[EventName]
@@ -58,6 +58,12 @@ class NotificationIn(TypedDict, total=False):
     ]
     thread_key: Annotated[Label | None, Field(description="Kept with the notification.")]
     tags: Annotated[list[Tag], Field(max_length=TAGS_MAX, description="Kept with the notification.")]
+
+
+@with_config(STRICT)
+class NotificationIn(ContentIn, total=False):
+    """A notification to be sent."""
+
     send_at: Annotated[
         SendAt | None,
         Field(

@@ -20,6 +20,8 @@ SCOPES: Final[dict[str, str]] = {
     "segments:read": "List segments, and try a rule on the users.",
     "caps:write": "Set how often a user may get something.",
     "caps:read": "List the frequency caps.",
+    "schedules:write": "Create, change, stop and run schedules, which send notifications.",
+    "schedules:read": "Read schedules and their runs.",
     "keys:write": "Create and revoke API keys; a key gives away only scopes that it holds itself.",
     "keys:read": "List API keys.",
     "inbox:read": "Read one's own inbox; every user's token has it, an API key never.",

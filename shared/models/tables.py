@@ -11,11 +11,25 @@ from shared.models.app import App
 from shared.models.base import metadata
 from shared.models.delivery import Delivery
 from shared.models.notification import Notification, Page
+from shared.models.schedule import Schedule, ScheduleRun
 from shared.models.segment import Segment
 from shared.models.subscription import Subscription
 from shared.models.user import Stream, User
 
-MODELS = (App, User, Stream, Notification, Page, Delivery, ApiKey, Subscription, Allowance, Segment)
+MODELS = (
+    App,
+    User,
+    Stream,
+    Notification,
+    Page,
+    Delivery,
+    ApiKey,
+    Subscription,
+    Allowance,
+    Segment,
+    Schedule,
+    ScheduleRun,
+)
 """Every model; Alembic compares them with the database."""
 
 apps: Table = metadata.tables["apps"]
@@ -28,3 +42,5 @@ api_keys: Table = metadata.tables["api_keys"]
 subscriptions: Table = metadata.tables["subscriptions"]
 allowances: Table = metadata.tables["allowances"]
 segments: Table = metadata.tables["segments"]
+schedules: Table = metadata.tables["schedules"]
+schedule_runs: Table = metadata.tables["schedule_runs"]

@@ -35,6 +35,7 @@ class Job(StrEnum):
     RECONCILE = "bellhop.reconcile"
     EXPIRE = "bellhop.expire"
     PURGE = "bellhop.purge"
+    FIRE = "bellhop.fire"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,3 +170,10 @@ class Purge(JobArgs):
     """Delete what its end lies further back than the retention; ticked by beat."""
 
     job, queue = Job.PURGE, Queue.MAINTENANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fire(JobArgs):
+    """Send what schedules are due; ticked by beat."""
+
+    job, queue = Job.FIRE, Queue.MAINTENANCE

@@ -10,6 +10,7 @@
 | journal:dead | HASH id -> reason, line break, entry | what could not even be stored as failed | until retried |
 | journal:bytes | STRING int | sum of the entries' lengths | for ever |
 | idempotency:{digest} | STRING | fingerprint and answer of a request with Idempotency-Key | 24 h |
+| idempotency:{notification} | STRING | nothing: the run of a schedule was written to the journal | 1 h |
 | app:{app} | HASH epoch, top, run | the stream of everyone | for ever |
 | tail:all:{app} | ZSET by seq | newest frames of everyone | 15 min after the last |
 | stream:{app}:{user} | HASH | record of a user's stream, and who holds the user | 15 min, renewed while online |

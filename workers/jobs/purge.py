@@ -1,12 +1,12 @@
-"""Job `purge`: notifications whose end lies further back than the retention are deleted with their deliveries, and what
-users have taken of frequency caps once it is past.
+"""Job `purge`: notifications whose end lies further back than the retention are deleted with their deliveries, so are
+runs of schedules, and what users have taken of frequency caps once it is past.
 
 Ticked by beat every 60 s. In small transactions and for a bounded time, because the reconciler waits in the same queue.
 """
 
 from shared import logs, metrics
 from shared.protocol.jobs import Purge
-from shared.store import allowances
+from shared.store import allowances, schedule_runs
 from shared.store.purge import anything_due, purge_due
 from workers.deps import Deps
 from workers.outcome import Outcome
@@ -39,10 +39,11 @@ def _purge_allowances(deps: Deps, end: float) -> Outcome:
 
 def _purge_notifications(deps: Deps, end: float) -> Outcome:
     before_ms = deps.clock.now_ms() - deps.settings.retention * 1000
+    runs = _purge_runs(deps, before_ms)
     with deps.database.session() as session:
         if not anything_due(session, before_ms):
             # The usual case takes no write lock: on SQLite that would stop everybody else.
-            return Outcome.NOTHING
+            return Outcome.DONE if runs else Outcome.NOTHING
     notifications, deliveries, more = 0, 0, True
     while more and deps.clock.monotonic() < end:
         purged = deps.database.run(lambda session: purge_due(session, before_ms))
@@ -56,3 +57,16 @@ def _purge_notifications(deps: Deps, end: float) -> Outcome:
     metrics.purged_total.inc(notifications)
     log.info("purged", notifications=notifications, deliveries=deliveries, more=more)
     return Outcome.DONE
+
+
+def _purge_runs(deps: Deps, before_ms: int) -> int:
+    """Delete old runs, for a third of the tick at most; how many there were."""
+    with deps.database.session() as session:
+        if not schedule_runs.any_old(session, before_ms):
+            return 0
+    gone, end, found = 0, deps.clock.monotonic() + TICK_S / 3, schedule_runs.PURGE
+    while found == schedule_runs.PURGE and deps.clock.monotonic() < end:
+        found = deps.database.run(lambda session: schedule_runs.purge(session, before_ms))
+        gone += found
+    log.info("schedule_runs_purged", runs=gone)
+    return gone

@@ -37,6 +37,8 @@ def empty(db: Database) -> None:
             t.streams,
             t.users,
             t.api_keys,
+            t.schedule_runs,
+            t.schedules,
         ):
             session.execute(delete(table))
         session.execute(delete(t.apps).where(t.apps.c.name != "main"))

@@ -63,6 +63,7 @@ class FakeApp:
     known_segments: set[str] = field(default_factory=set)
     caps: Recorder = field(default_factory=Recorder)
     limits: FakeLimits = field(default_factory=FakeLimits)
+    schedules: Recorder = field(default_factory=Recorder)
     keys: Recorder = field(default_factory=Recorder)
     apps: set[str] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -133,6 +134,7 @@ class FakeApp:
             subscriptions=self.subscriptions,
             segments=self.segments,
             caps=self.caps,
+            schedules=self.schedules,
             keys=self.keys,
             journal=self.journal,
             check_ready=self.journal.ping,

@@ -94,6 +94,7 @@ def test_beat_ticks_each_job_in_its_period():
         "bellhop.reconcile": 5.0,
         "bellhop.expire": 10.0,
         "bellhop.purge": 60.0,
+        "bellhop.fire": 1.0,
     }
     assert {entry["options"]["queue"] for entry in table.values()} == {"maintenance"}
 
