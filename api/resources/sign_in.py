@@ -19,7 +19,7 @@ from shared.clock import Clock
 from shared.config import Settings
 from shared.errors import Forbidden
 
-SCOPES: Final = ("notifications:read", "notifications:write")
+SCOPES: Final = ("notifications:read", "notifications:write", "schedules:read", "schedules:write")
 """What the console does besides reading the inbox."""
 
 _HOST: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
