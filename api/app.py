@@ -23,6 +23,7 @@ from api.request import ApiRequest
 from api.resources.api_keys import ApiKeys
 from api.resources.audiences import AudienceBox
 from api.resources.base import Resource
+from api.resources.cancelling import CancelBox
 from api.resources.caps import CapBox
 from api.resources.dead_letters import DeadLetterBox
 from api.resources.following import Followed
@@ -88,6 +89,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "audiences": AudienceBox(deps.audiences),
         "following": Followed(deps.following),
         "dead_letters": DeadLetterBox(deps.dead_letters),
+        "cancelling": CancelBox(deps.cancelling),
         "inbox": Inbox(deps.inboxes),
         **marks,
         "users": Users(deps.people),

@@ -82,6 +82,7 @@ class DeadLetters:
         """Send a failed one again. Raises NotFound, Conflict, Unavailable."""
         if not is_uuid7(id):
             raise NotFound
+        self._refuse_cancelled(app, id)
         if (buried := self._journal.buried(id)) is not None:
             self._send(_own(_decoded(buried), app))
         elif (raw := self._journal.raw([id])[0]) is not None:
@@ -92,6 +93,13 @@ class DeadLetters:
         else:
             self._put_back(app, id)
         return {"id": id, "status": "accepted"}
+
+    def _refuse_cancelled(self, app: str, id: str) -> None:
+        with self._database.session() as session:
+            found = apps.get(session, app)
+            row = notifications.find(session, found.id, id) if found else None
+        if row is not None and row.status == Status.CANCELLED:
+            raise Conflict("It was cancelled.")
 
     def _stored(self, app: str, id: str) -> Entry | None:
         """The entry to send again; None if it failed in its pages, which may have been put back already."""

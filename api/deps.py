@@ -12,6 +12,7 @@ from api import access_log
 from api.acceptance import Acceptance, Limits
 from api.audiences import Audiences, Lookups
 from api.authentication import Authenticator
+from api.cancelling import Cancelling
 from api.caps import Caps
 from api.dead_letters import DeadLetters
 from api.errors import translated
@@ -41,8 +42,11 @@ from shared.redis import client
 from shared.redis.bus import Bus
 from shared.redis.journal import Accepted, Bounds, Journal, Submission
 from shared.redis.limits import Limits as LimitKeeper
+from shared.redis.retract import Retractor
 from shared.redis.streams import Streams
 from shared.redis.tallies import Tallies
+from shared.redis.tombstones import Tombstones
+from shared.services.cancellations import Cancellations
 from shared.store import apps
 
 PROCESS = "api"
@@ -65,6 +69,7 @@ class Deps:
     stories: Stories
     user_deliveries: UserDeliveries
     dead_letters: DeadLetters
+    cancelling: Cancelling
     inboxes: Inboxes
     people: People
     subscriptions: Subscriptions
@@ -87,6 +92,8 @@ def build(settings: Settings) -> Deps:
     known_segments = KnownSegments(audiences.missing, monotonic=clock.monotonic)
     lookups = Lookups(audiences.left_out, known_segments.missing)
     streams, counting = Streams(slow, life=settings.stream_life), Counting(Tallies(slow), clock)
+    tombstones, retractor = Tombstones(slow), Retractor(slow, life=settings.stream_life)
+    cancellations = Cancellations(database, retractor, clock)
     ring = _key_ring(Keys(database, clock, random=random), clock)
     acceptance = _acceptance(settings, Journal(fast), queue, clock, lookups)
     return Deps(
@@ -99,10 +106,11 @@ def build(settings: Settings) -> Deps:
         known_apps=KnownApps(_exists(database), known=MAIN_APP),
         acceptance=acceptance,
         audiences=audiences,
-        following=Following(database, journal, counting),
+        following=Following(database, journal, counting, tombstones),
         stories=Stories(database, journal, counting),
         user_deliveries=UserDeliveries(database, clock),
         dead_letters=DeadLetters(database, journal, _enqueue(queue), clock=clock, bounds=bounds),
+        cancelling=Cancelling(cancellations, journal, tombstones, _enqueue(queue), clock=clock),
         inboxes=Inboxes(database, streams, Bus(slow), clock),
         people=People(database, streams, clock),
         subscriptions=Subscriptions(database, clock),

@@ -18,6 +18,7 @@ from shared.ids import is_uuid7
 from shared.protocol.journal import Entry, UnknownEntryVersion
 from shared.redis.client import RedisUnavailable
 from shared.redis.journal import Journal
+from shared.redis.tombstones import Tombstones
 from shared.store import apps, deliveries, notifications
 from shared.store.deliveries import DeliveryRow
 
@@ -30,10 +31,13 @@ Document = dict[str, Any]
 class Following:
     """Tells the app that sent a notification what became of it, and nobody else."""
 
-    def __init__(self, database: Database, journal: Journal, counting: Counting) -> None:
+    def __init__(
+        self, database: Database, journal: Journal, counting: Counting, tombstones: Tombstones
+    ) -> None:
         self._database = database
         self._journal = journal
         self._counting = counting
+        self._tombstones = tombstones
 
     def find(self, app: str, id: str) -> Document:
         """Return a notification. Raises NotFound."""
@@ -94,7 +98,10 @@ class Following:
         raw = self._journal.raw([id])[0]
         if raw is not None:
             entry = _read(raw)
-            return _accepted(entry) if entry is not None and entry.app == app else None
+            if entry is None or entry.app != app:
+                return None
+            cancelled = self._tombstones.of([entry]).get(id, frozenset()) is None
+            return _accepted(entry, status=Status.CANCELLED if cancelled else Status.ACCEPTED)
         buried = self._journal.buried(id)
         if buried is None:
             return None
@@ -148,6 +155,6 @@ def _delivery(row: DeliveryRow) -> Document:
     }
 
 
-def _accepted(entry: Entry, *, failed: str | None = None) -> Document:
-    summary = documents.of_entry(entry, Status.FAILED if failed else Status.ACCEPTED)
+def _accepted(entry: Entry, *, failed: str | None = None, status: Status = Status.ACCEPTED) -> Document:
+    summary = documents.of_entry(entry, Status.FAILED if failed else status)
     return documents.whole(summary, entry.data_json, documents.hops_of_entry(entry, failed))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from api.acceptance import KEY_HEADER
 from api.audience_routes import PREVIEWING, TOPICS
+from api.cancel_routes import CANCELLING
 from api.cap_routes import CAPS
 from api.errors import DatabaseUnavailable
 from api.operating_routes import DEVELOPMENT, OPERATING
@@ -235,7 +236,7 @@ KEYS: Final = (
     ),
 )
 
-_SENT: Final = SENDING + PREVIEWING + FOLLOWING + STORIES + SCHEDULES
+_SENT: Final = SENDING + PREVIEWING + FOLLOWING + CANCELLING + STORIES + SCHEDULES
 TABLE: Final = _SENT + INBOX + USERS + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""
 

@@ -20,7 +20,10 @@ from shared.redis.journal import Journal
 from shared.redis.leases import Leases
 from shared.redis.limits import Limits
 from shared.redis.publish import Publisher, TailBounds
+from shared.redis.retract import Retractor
 from shared.redis.streams import Streams
+from shared.redis.tombstones import Tombstones
+from shared.services.cancellations import Cancellations
 
 
 class Chance(Protocol):
@@ -45,6 +48,8 @@ class Deps:
     limits: Limits
     bus: Bus
     queue: JobQueue
+    tombstones: Tombstones
+    cancellations: Cancellations
     clock: Clock
     chance: Chance
 
@@ -53,9 +58,10 @@ def open_deps(settings: Settings) -> Deps:
     """Make the adapters; connections are opened when first used."""
     client = connect(settings.redis_url, name="bellhop-worker")
     bounds = TailBounds(settings.tail_frames, settings.tail_bytes, settings.stream_life)
+    database, clock = Database(settings.database_url), SystemClock()
     return Deps(
         settings=settings,
-        database=Database(settings.database_url),
+        database=database,
         journal=Journal(client),
         publisher=Publisher(client, bounds),
         streams=Streams(client, life=settings.stream_life),
@@ -64,7 +70,9 @@ def open_deps(settings: Settings) -> Deps:
         leases=Leases(client, life=settings.lease_life),
         bus=Bus(client),
         queue=JobQueue(settings.broker_url),
-        clock=SystemClock(),
+        tombstones=Tombstones(client),
+        cancellations=Cancellations(database, Retractor(client, life=settings.stream_life), clock),
+        clock=clock,
         chance=SystemRandom(),
     )
 

@@ -1,14 +1,25 @@
 """Take entries from the journal for a deliver job, and set aside what is no entry."""
 
+from dataclasses import dataclass, field
+
 from shared import logs, metrics
 from shared.protocol.jobs import Deliver
 from shared.protocol.journal import Entry, UnknownEntryVersion
+from shared.redis.tombstones import Receivers
 from workers.deps import Deps
 
 log = logs.get(__name__)
 
 
-def take_entries(deps: Deps, args: Deliver) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Entries, and who was cancelled of which of them; None: everybody."""
+
+    entries: list[Entry]
+    cancelled: dict[str, Receivers] = field(default_factory=dict)
+
+
+def take_entries(deps: Deps, args: Deliver) -> Taken:
     """The entries of a job that are still there, in the order asked, then what else of their priority waits.
 
     An id that is done, or that another job has taken along, is left out.
@@ -21,7 +32,8 @@ def take_entries(deps: Deps, args: Deliver) -> list[Entry]:
         bytes_max=settings.group_bytes,
         anyhow=args.rescue or args.redelivered,
     )
-    return [entry for id, raw in taken if (entry := _decode(deps, id, raw)) is not None]
+    entries = [entry for id, raw in taken.entries if (entry := _decode(deps, id, raw)) is not None]
+    return Taken(entries, deps.tombstones.of(entries) if taken.cancelled else {})
 
 
 def _decode(deps: Deps, id: str, raw: bytes) -> Entry | None:

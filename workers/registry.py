@@ -11,6 +11,7 @@ from shared.protocol import jobs as protocol
 from shared.protocol.jobs import Job, JobArgs
 from workers.deps import Deps
 from workers.jobs import (
+    cancel,
     deliver,
     due,
     expire,
@@ -52,4 +53,5 @@ JOBS: dict[Job, Spec] = {
     Job.EXPIRE: Spec(protocol.Expire, expire.run),
     Job.PURGE: Spec(protocol.Purge, purge.run),
     Job.FIRE: Spec(protocol.Fire, fire.run),
+    Job.CANCEL: Spec(protocol.Cancel, cancel.run),
 }

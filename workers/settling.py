@@ -7,9 +7,11 @@ from sqlalchemy.orm import Session
 
 from shared import logs, metrics
 from shared.protocol.jobs import Page, Queue
+from shared.protocol.journal import Entry
 from shared.store.publishing import mark_published
 from shared.store.rescues import mark_rescued
 from shared.store.rows import PageRef, StoredGroup
+from workers import cancelled
 from workers.deps import Deps
 from workers.publishing import publish_frames
 
@@ -20,14 +22,17 @@ PAGES_AT_ONCE = 5
 QUEUE_OF = {"critical": Queue.CRITICAL, "normal": Queue.NORMAL, "bulk": Queue.BULK}
 
 
-def settle(deps: Deps, stored: StoredGroup, *, rescue: bool) -> None:
+def settle(deps: Deps, stored: StoredGroup, entries: Sequence[Entry], *, rescue: bool) -> None:
     """Do all that follows the commit. Raises RedisUnavailable, QueueUnavailable and errors of the database.
 
     The frames go first, because people wait for them; the journal entries go before `published_at`, because a copy of
-    the job that still finds them would read everything back.
+    the job that still finds them would read everything back. `entries` are what the group was made of, or more.
     """
     publish_frames(deps, stored.frames)
-    deps.journal.done([*stored.stored_ids, *stored.already])
+    if deps.journal.finish([*stored.stored_ids, *stored.already]):
+        # Before the pages: of those that are not stored nothing has gone out yet.
+        done = {*stored.stored_ids, *stored.already}
+        cancelled.apply(deps, [entry for entry in entries if entry.id in done])
     for job in page_jobs(stored.pages, rescue=rescue):
         deps.queue.enqueue(job, queue=QUEUE_OF[job.priority])
     write_published(deps, stored.publish_ids, rescue=rescue)
@@ -59,7 +64,8 @@ def _page_job(first: PageRef, count: int, *, rescue: bool) -> Page:
 def write_published(deps: Deps, ids: Sequence[str], *, rescue: bool) -> int:
     """Write `published_at`, and `rescued_at` where the reconciler brought it; tells how many lacked it.
 
-    A transaction of its own: losing it means to publish the same bytes once more.
+    A transaction of its own: losing it means to publish the same bytes once more. What was cancelled meanwhile is taken
+    back once more before.
     """
     if not ids:
         return 0
@@ -71,7 +77,7 @@ def write_published(deps: Deps, ids: Sequence[str], *, rescue: bool) -> int:
 
     published, rescued = deps.database.run(write)
     count_rescued(rescued, ids)
-    return published
+    return published if published == len(ids) else published + cancelled.tell_late(deps, ids)
 
 
 def count_rescued(number: int, ids: Sequence[str]) -> None:

@@ -121,6 +121,14 @@ class Connection(Transport):
         del self._replies[ref]
         self.write(frame)
 
+    def retract(self, frame: bytes) -> None:
+        """Send a ready retract frame, after what it may be about: in a repair that may still be on its way."""
+        repair = self.session.repair
+        if repair is None:
+            self.write(frame)
+        else:
+            repair.hold_retract(frame, self._net.limits.hold_bytes)
+
     def opened(self, found: Connected) -> None:
         """The registration found this."""
         self._perform(self.session.opened(found, self._net.clock.now_ms()))
@@ -154,6 +162,8 @@ class Connection(Transport):
                 out.append(frame)
                 continue
             match event:
+                case say.Retracted(ready):
+                    out.append(ready)
                 case say.Acked():
                     self._services.acked(self, event)
                 case say.Repaired(source):

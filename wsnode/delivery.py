@@ -6,12 +6,14 @@ hub, `prev <= last < seq`, a frame made once, a raw send. Whoever is not in step
 
 from collections.abc import Callable, Sequence
 
+import gevent
 import orjson
 
 from shared import logs
 from shared.clock import Clock
 from shared.protocol import envelope
-from shared.protocol.envelope import All, Probe, ReplayPart, Reply, State, Synced
+from shared.protocol.envelope import All, Counts, Probe, ReplayPart, Reply, State, Synced
+from shared.protocol.retract import Retract
 from wsnode import native, unicasts, wire
 from wsnode.broadcasts import Broadcasts
 from wsnode.hub import Hub, Room
@@ -83,6 +85,8 @@ class Delivery:
                 self._reply(connection, frame)
             case State():
                 self._state(found)
+            case Retract():
+                self._retract(found)
             case ReplayPart(connection=connection):
                 if (peer := self._hub.named(connection)) is not None:
                     peer.replayed(found)
@@ -112,3 +116,23 @@ class Delivery:
             for peer in room.of(found.user):
                 if peer.name != found.except_connection:
                     peer.write(frame)
+
+    def _retract(self, found: Retract) -> None:
+        room = self._hub.known(found.app)
+        if room is None:
+            return
+        # What came before it in this batch leaves before it.
+        self._broadcasts.flush()
+        self._unicasts.flush()
+        if found.users is None:
+            frame = native.retract(found.ids, found.reason)
+            for count, peer in enumerate(list(room.connections.values()), 1):
+                peer.retract(frame)
+                if count % unicasts.YIELD_EVERY == 0:
+                    gevent.sleep(0)
+            return
+        for user, rev, numbers in found.users:
+            if peers := room.of(user):
+                frame = native.retract(found.ids, found.reason, counts=Counts(*numbers), rev=rev)
+                for peer in peers:
+                    peer.retract(frame)

@@ -50,6 +50,12 @@ class Told(NamedTuple):
     rev: int
 
 
+class Retracted(NamedTuple):
+    """Send a ready retract frame that waited for what it may be about."""
+
+    frame: bytes
+
+
 class Acked(NamedTuple):
     """The client has confirmed these positions; 0 = nothing new on that stream."""
 
@@ -105,6 +111,7 @@ Event = (
     | Position
     | CaughtUp
     | Told
+    | Retracted
     | Acked
     | AskSync
     | AskReplay

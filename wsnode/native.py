@@ -12,6 +12,7 @@ from shared.clock import rfc3339
 from shared.ids import is_uuid7
 from shared.protocol import frames
 from shared.protocol.close_codes import CloseCode, comes_back
+from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
 from wsnode import events as say
 from wsnode import wire
@@ -137,6 +138,12 @@ def caught_up(event: say.CaughtUp) -> bytes:
 def told(event: say.Told) -> bytes:
     """The counts that the greeting did not have, ready for the socket."""
     return encode({"type": "state", "ids": [], "counts": asdict(event.counts), "rev": event.rev})
+
+
+def retract(ids: list[str], reason: str, *, counts: Counts | None = None, rev: int | None = None) -> bytes:
+    """Take notifications away, ready for the socket; without `counts` where they differ between users."""
+    numbers = None if counts is None else asdict(counts)
+    return encode({"type": "retract", "ids": ids, "reason": reason, "counts": numbers, "rev": rev})
 
 
 def pong(ref: str | int | None) -> bytes:

@@ -62,6 +62,10 @@ class Peer(Protocol):
         """Answer a frame that waits for a reply; too late or twice is nothing."""
         ...
 
+    def retract(self, frame: bytes) -> None:
+        """Send a ready retract frame, after what it may be about."""
+        ...
+
     def opened(self, found: Connected) -> None:
         """The registration found this."""
         ...

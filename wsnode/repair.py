@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.protocol.envelope import ReplayPart, TailFrame
 from shared.redis.streams import Connected, Since
+from wsnode import events as say
 
 ATTEMPTS: Final = 2
 """A job is asked for, and once again."""
@@ -43,6 +44,7 @@ class Repair:
     __slots__ = (
         "_bytes",
         "_held",
+        "_retracts",
         "all_target",
         "announced",
         "attempts",
@@ -66,6 +68,7 @@ class Repair:
         self.all_target = 0
         self._held: dict[str, dict[int, TailFrame]] = {}
         self._bytes = 0
+        self._retracts: list[bytes] = []
 
     def enter(self, phase: Phase) -> int:
         """Go to another phase; the new step."""
@@ -86,6 +89,16 @@ class Repair:
         if frame.seq not in held and self._bytes + size <= limit:
             held[frame.seq] = frame
             self._bytes += size
+
+    def hold_retract(self, frame: bytes, limit: int) -> None:
+        """Keep a retract frame for the end; over `limit` bytes it is dropped, and the client learns it by reloading."""
+        if self.phase is not Phase.ENDED and self._bytes + len(frame) + _OVERHEAD <= limit:
+            self._retracts.append(frame)
+            self._bytes += len(frame) + _OVERHEAD
+
+    def retracts(self) -> list[say.Event]:
+        """What was kept for the end."""
+        return [say.Retracted(frame) for frame in self._retracts]
 
     def release(self, stream: str) -> list[TailFrame]:
         """Take what is held of a stream, in order; what still does not fit comes back by hold()."""

@@ -257,6 +257,7 @@ class Session:
         self.repair = None
         if source is not None:
             events.append(say.Repaired(source))
+        events += repair.retracts()
         return True
 
     def _waiting(self, step: int) -> Repair | None:

@@ -93,8 +93,9 @@ function follow() {
   });
   on("counts", showCounts);
   on("state", changed);
-  on("retract", ({ ids, reason }) => {
+  on("retract", ({ ids, reason, counts }) => {
     inbox.remove(ids);
+    if (!counts) loadCounts(); // of what went to everyone nobody knows ours
     line.log(`Retracted ${ids.length}: ${reason}.`);
   });
   on("failed", ({ error }) => line.log(`Could not be shown: ${error}`, "bad"));

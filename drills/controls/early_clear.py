@@ -1,18 +1,17 @@
 """A worker that takes entries out of the journal when it reads them, before they are stored."""
 
 from shared.protocol.jobs import Deliver
-from shared.protocol.journal import Entry
 from workers.celery_app import app
 from workers.deps import Deps
-from workers.entries import take_entries
+from workers.entries import Taken, take_entries
 from workers.jobs import deliver
 
 __all__ = ["app"]
 
 
-def _take_and_clear(deps: Deps, args: Deliver) -> list[Entry]:
+def _take_and_clear(deps: Deps, args: Deliver) -> Taken:
     found = take_entries(deps, args)
-    deps.journal.done([entry.id for entry in found])
+    deps.journal.done([entry.id for entry in found.entries])
     return found
 
 

@@ -34,7 +34,7 @@ POINTS = (
     Point("stored_before_commit", "post", "deliver", _RUN, INSIDE),
     Point("after_commit_before_publish", "post", "deliver", _RUN, AFTER),
     Point("after_publish_before_clear", "post", "deliver", _PUBLISH, AFTER),
-    Point("after_clear_before_mark", "post", "deliver", "Journal.done", AFTER),
+    Point("after_clear_before_mark", "post", "deliver", "Journal.finish", AFTER),
     Point("marked_before_commit", "post", "deliver", _RUN, INSIDE, 2),
     Point("after_mark", "post", "deliver", _RUN, AFTER, 2),
     Point("before_first_page_enqueued", "pages", "deliver", _ENQUEUE, BEFORE),
@@ -79,5 +79,5 @@ POINTS = (
 FORGOTTEN = place("accept", _ENQUEUE, BEFORE, 1)
 """Dying here leaves entries for which there is no job."""
 
-UNPUBLISHED = place("deliver", "Journal.done", AFTER, 1)
+UNPUBLISHED = place("deliver", "Journal.finish", AFTER, 1)
 """Dying here leaves rows that no job knows and that are not marked as published."""

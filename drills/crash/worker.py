@@ -19,7 +19,7 @@ page.SLICE_S = 30.0
 _mine = Mine(Path(os.environ["BELLHOP_DATA_DIR"]))
 _mine.lay(Database, "run", transaction=True)
 for _adapter, _methods in (
-    (Journal, ("take", "done", "due")),
+    (Journal, ("take", "finish", "due")),
     (Publisher, ("publish",)),
     (JobQueue, ("enqueue",)),
     (Acks, ("take", "done")),

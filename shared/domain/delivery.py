@@ -27,13 +27,17 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     State.PENDING: frozenset({State.HELD, State.DELIVERED, State.EXPIRED, State.CANCELLED, State.FAILED}),
     State.HELD: frozenset({State.PENDING, State.SKIPPED, State.EXPIRED, State.CANCELLED}),
     State.FAILED: frozenset({State.PENDING, State.DELIVERED, State.EXPIRED, State.CANCELLED}),
-    State.DELIVERED: frozenset(),
+    State.DELIVERED: frozenset({State.CANCELLED}),
     State.SKIPPED: frozenset(),
     State.EXPIRED: frozenset(),
     State.CANCELLED: frozenset(),
 }
 
-TERMINAL: Final = frozenset(state for state, following in MOVES.items() if not following)
+TERMINAL: Final = frozenset({State.DELIVERED, State.SKIPPED, State.EXPIRED, State.CANCELLED})
+"""Where a delivery has ended; a delivered one may still be taken back."""
+
+OPEN: Final = frozenset(state for state, following in MOVES.items() if State.CANCELLED in following)
+"""What a cancellation finds."""
 
 HIDDEN: Final = frozenset({State.SKIPPED, State.EXPIRED, State.CANCELLED})
 """What a user does not see: not in the inbox, and only a position in a replay."""

@@ -19,6 +19,10 @@ class Reason(StrEnum):
     """Held until it is time where the recipient is."""
     FREQUENCY_CAP = "frequency_cap"
     """Held or skipped: the recipient has had so many. Followed by ":" and the id of the cap."""
+    CANCELLED = "cancelled"
+    """Cancelled by its sender before it went out."""
+    RETRACTED = "retracted"
+    """Cancelled by its sender when it was out, or may have been."""
     REPLACED = "replaced"
     """Cancelled: a newer one with the same collapse key took its place."""
 
@@ -33,7 +37,7 @@ class Fate(NamedTuple):
 
 GO: Final = Fate(State.PENDING)
 EXPIRED: Final = Fate(State.EXPIRED)
-CANCELLED: Final = Fate(State.CANCELLED)
+CANCELLED: Final = Fate(State.CANCELLED, Reason.CANCELLED)
 REPLACED: Final = Fate(State.CANCELLED, Reason.REPLACED)
 
 

@@ -1,8 +1,8 @@
 """What travels worker -> node on Redis: the versioned envelope, and the frames that a worker hands over.
 
 The first line says version and kind, the rest depends on the kind. Fragments pass through unparsed; an unknown
-version is refused whole. `frames` and `all` are assembled inside Redis (lua/publish_me.lua, publish_all.lua);
-`encode_frames` is their readable twin, and a test holds both to the same bytes.
+version is refused whole. `frames`, `all` and `retract` are assembled inside Redis (lua/publish_me.lua,
+publish_all.lua, retract.lua); `encode_frames` is a readable twin, and a test holds both to the same bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+
+from shared.protocol.retract import Retract, decode_retract
 
 VERSION = 1
 
@@ -177,7 +179,7 @@ class ReplayPart:
     all_since: int | None = None
 
 
-Envelope = Frames | All | Reply | State | Synced | Probe | ReplayPart
+Envelope = Frames | All | Reply | State | Synced | Probe | ReplayPart | Retract
 
 
 def encode_frames(app: str, epoch: str, bodies: Sequence[Body], items: Sequence[Item]) -> bytes:
@@ -258,21 +260,9 @@ def _all(words: list[str], rest: bytes) -> All:
     return All(app, epoch, frame, request_id)
 
 
-def _reply(words: list[str], rest: bytes) -> Reply:
-    return Reply(words[0], rest)
-
-
 def _state(words: list[str], rest: bytes) -> State:
     doc = orjson.loads(rest)
     return State(words[0], doc["user"], doc["except"], doc["frame"])
-
-
-def _synced(words: list[str], rest: bytes) -> Synced:
-    return Synced(words[0], tuple(rest.decode().split("\n")))
-
-
-def _probe(words: list[str], _: bytes) -> Probe:
-    return Probe(int(words[0]))
 
 
 def _replay(words: list[str], rest: bytes) -> ReplayPart:
@@ -283,27 +273,18 @@ def _replay(words: list[str], rest: bytes) -> ReplayPart:
     for line in lines:
         letter, seq, prev, expires_at, fragment = line.split(b" ", 4)
         frames[letter].append(TailFrame(int(seq), int(prev), int(expires_at), fragment))
-    return ReplayPart(
-        connection=connection,
-        attempt=int(attempt),
-        last=last == "1",
-        me=doc["me"],
-        all=doc["all"],
-        recovered=doc["recovered"],
-        me_frames=frames[b"m"],
-        all_frames=frames[b"a"],
-        epoch=doc.get("epoch"),
-        me_since=doc.get("me_since"),
-        all_since=doc.get("all_since"),
-    )
+    numbers = (doc["me"], doc["all"], doc["recovered"])
+    begins = (doc.get("epoch"), doc.get("me_since"), doc.get("all_since"))
+    return ReplayPart(connection, int(attempt), last == "1", *numbers, frames[b"m"], frames[b"a"], *begins)
 
 
 _DECODERS: dict[str, Callable[[list[str], bytes], Envelope]] = {
     "frames": _frames,
     "all": _all,
-    "reply": _reply,
+    "reply": lambda words, rest: Reply(words[0], rest),
     "state": _state,
-    "synced": _synced,
-    "probe": _probe,
+    "synced": lambda words, rest: Synced(words[0], tuple(rest.decode().split("\n"))),
+    "probe": lambda words, _: Probe(int(words[0])),
     "replay": _replay,
+    "retract": decode_retract,
 }

@@ -36,6 +36,7 @@ class Job(StrEnum):
     EXPIRE = "bellhop.expire"
     PURGE = "bellhop.purge"
     FIRE = "bellhop.fire"
+    CANCEL = "bellhop.cancel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,3 +178,12 @@ class Fire(JobArgs):
     """Send what schedules are due; ticked by beat."""
 
     job, queue = Job.FIRE, Queue.MAINTENANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(JobArgs):
+    """Take back what is left of cancelled notifications (<= 1,000), of the first one above the user id `after`."""
+
+    job, queue = Job.CANCEL, Queue.NORMAL
+    ids: list[str]
+    after: int = 0

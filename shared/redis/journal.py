@@ -70,6 +70,14 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenEntries:
+    """Entries as (id, entry); `cancelled`: there are tombstones, some perhaps for these."""
+
+    entries: list[tuple[str, bytes]]
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """How much the journal may hold, and how long an idempotency record lives (seconds)."""
 
@@ -130,17 +138,18 @@ class Journal:
 
     def take(
         self, ids: Sequence[str], *, now_ms: int, members_max: int, bytes_max: int, anyhow: bool
-    ) -> list[tuple[str, bytes]]:
-        """The entries of a job, and what else of their priority waits, up to the bounds: (id, entry).
+    ) -> TakenEntries:
+        """The entries of a job, and what else of their priority waits, up to the bounds.
 
         Left out is what is gone and what another job has taken. `anyhow` gives a job exactly its own, taken or not:
         the last one that had them is known or believed to be dead. Raises RedisUnavailable.
         """
-        names = [keys.JOURNAL, keys.JOURNAL_DUE, *keys.JOURNAL_WAITING]
+        names = [keys.JOURNAL, keys.JOURNAL_DUE, *keys.JOURNAL_WAITING, keys.JOURNAL_CANCELLED]
         args: list[str | bytes | int] = [now_ms + FIRST_LOOK_MS, members_max, bytes_max, int(anyhow)]
-        found = self._take.run(self._client, names, [*args, *dict.fromkeys(ids)])
+        cancelled, *found = self._take.run(self._client, names, [*args, *dict.fromkeys(ids)])
         # What was no entry at all may stand under an id that is no text.
-        return [(id.decode(errors="replace"), raw) for id, raw in zip(found[::2], found[1::2], strict=True)]
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return TakenEntries([(id.decode(errors="replace"), raw) for id, raw in pairs], bool(cancelled))
 
     def raw(self, ids: Sequence[str]) -> list[bytes | None]:
         """The entries as stored, None where there is none. Raises RedisUnavailable."""
@@ -150,14 +159,14 @@ class Journal:
 
     def done(self, ids: Sequence[str]) -> int:
         """Take committed entries out; tells how many were still there. Raises RedisUnavailable."""
-        names = [
-            keys.JOURNAL,
-            keys.JOURNAL_DUE,
-            keys.JOURNAL_BYTES,
-            keys.JOURNAL_TRIES,
-            keys.JOURNAL_FAILURES,
-        ]
-        return int(self._done.run(self._client, names, list(dict.fromkeys(ids)))) if ids else 0
+        return self._finish(ids)[0]
+
+    def finish(self, ids: Sequence[str]) -> bool:
+        """Take committed entries out; whether there are tombstones, some perhaps for these. Raises RedisUnavailable.
+
+        From now on nobody leaves one for them any more.
+        """
+        return bool(self._finish(ids)[1])
 
     def due(self, *, now_ms: int, limit: int) -> list[tuple[str, Queue]]:
         """Claim entries that wait longer than they should: (id, queue). Raises RedisUnavailable."""
@@ -230,6 +239,18 @@ class Journal:
             found: Any = self._client.zrevrange(keys.JOURNAL_DUE, 0, limit - 1)
         ids = (member[2:].decode(errors="replace") for member in found)
         return sorted((id for id in ids if is_uuid7(id)), reverse=True)
+
+    def _finish(self, ids: Sequence[str]) -> tuple[int, int]:
+        names = [
+            keys.JOURNAL,
+            keys.JOURNAL_DUE,
+            keys.JOURNAL_BYTES,
+            keys.JOURNAL_TRIES,
+            keys.JOURNAL_FAILURES,
+            keys.JOURNAL_CANCELLED,
+        ]
+        removed, cancelled = self._done.run(self._client, names, list(dict.fromkeys(ids))) if ids else (0, 0)
+        return int(removed), int(cancelled)
 
     def depth(self) -> tuple[int, int]:
         """(entries, bytes) in the journal. Raises RedisUnavailable."""

@@ -8,6 +8,8 @@
 | journal:tries | HASH id -> n | how often it was enqueued again | as the entry |
 | journal:failures | HASH id -> n | how often storing it failed | as the entry |
 | journal:dead | HASH id -> reason, line break, entry | what could not even be stored as failed | until retried |
+| journal:cancelled | HASH `i id`, `k app key` -> words | what is cancelled before it is stored | until that is stored |
+| journal:cancelled:bytes | STRING int | sum of the words' lengths | as the words |
 | journal:bytes | STRING int | sum of the entries' lengths | for ever |
 | idempotency:{digest} | STRING | fingerprint and answer of a request with Idempotency-Key | 24 h |
 | idempotency:{notification} | STRING | nothing: the run of a schedule was written to the journal | 1 h |
@@ -33,6 +35,8 @@ JOURNAL_TRIES = "journal:tries"
 JOURNAL_FAILURES = "journal:failures"
 JOURNAL_DEAD = "journal:dead"
 JOURNAL_BYTES = "journal:bytes"
+JOURNAL_CANCELLED = "journal:cancelled"
+JOURNAL_CANCELLED_BYTES = "journal:cancelled:bytes"
 NODES = "nodes"
 ACKS = "acks"
 RECEIPTS_NUDGE = "receipts:nudge"

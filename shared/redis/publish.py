@@ -64,7 +64,7 @@ class Publisher:
         for i in frames.items:
             places[i.user].append(f"{i.seq} {i.prev} {i.body}")
         for user, found in places.items():
-            args += (user, _text(frames.records[user]), ";".join(found))
+            args += (user, record_text(frames.records[user]), ";".join(found))
         return args
 
     def _all_calls(self, frames: AppFrames) -> list[tuple[Sequence[str], list[str | int | bytes]]]:
@@ -91,6 +91,7 @@ class Publisher:
         ]
 
 
-def _text(record: Record) -> str:
+def record_text(record: Record) -> str:
+    """A record as the scripts take it."""
     r, own = record, record.own
     return f"{r.rev} {r.top} {r.acked} {r.all_acked} {own.total} {own.unseen} {own.unread} {own.archived}"

@@ -24,7 +24,7 @@ class Bulk(Protocol):
         """Insert the rows whose id is new; their ids."""
 
     def mark_published(self, session: Session, ids: Sequence[str], *, now_ms: int) -> int:
-        """Set published_at where it is missing; how many rows."""
+        """Set published_at where it is missing and nothing was cancelled; how many rows."""
 
     def do_not_wait_for_disk(self, session: Session) -> None:
         """Let this transaction's commit return early, where the database can: for notes whose loss costs only a

@@ -37,13 +37,13 @@ class GenericBulk:
         return {row.id for row in new}
 
     def mark_published(self, session: Session, ids: Sequence[str], *, now_ms: int) -> int:
-        """Set published_at where it is missing; how many rows."""
+        """Set published_at where it is missing and nothing was cancelled; how many rows."""
         n = t.notifications.c
         changed = 0
         for part in chunks(ids):
             statement = (
                 update(t.notifications)
-                .where(n.id.in_(part), n.published_at.is_(None))
+                .where(n.id.in_(part), n.published_at.is_(None), n.cancelled_at.is_(None))
                 .values(
                     published_at=to_datetime(now_ms),
                     status=case((n.status == Status.SENDING, Status.SENT), else_=n.status),

@@ -49,6 +49,7 @@ _MARK_PUBLISHED = text("""
     FROM quick, (SELECT m.id FROM unnest((SELECT CAST(:ids AS uuid[]))) AS t(id) JOIN notifications m ON m.id = t.id
         ORDER BY m.id FOR NO KEY UPDATE OF m) AS waiting
     WHERE quick.setting = 'off' AND n.id = waiting.id AND COALESCE(n.published_at, 'infinity') = 'infinity'
+        AND n.cancelled_at IS NULL
 """)
 
 # Joins with unnest((SELECT array)), never `= ANY(array)` nor unnest(array): where the planner sees how many values

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
 from shared.domain.delivery import State
+from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.envelope import Record
 from shared.store import apps
@@ -65,7 +66,8 @@ def _lock_due(session: Session, now_ms: int, limit: int) -> list[str]:
     over = _N.expires_at <= to_datetime(now_ms - ACK_GRACE_MS)
     candidates = (
         select(_N.id)
-        .where(_N.expired_at.is_(None), _N.published_at.is_not(None), over)
+        # What is cancelled ends when all of it is taken back.
+        .where(_N.expired_at.is_(None), _N.published_at.is_not(None), over, _N.status != Status.CANCELLED)
         .order_by(_N.expires_at, _N.id)
         .limit(limit)
     )

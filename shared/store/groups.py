@@ -23,6 +23,7 @@ from shared.store import (
     apps,
     audiences,
     broadcasts,
+    cancellations,
     fates,
     framing,
     names,
@@ -105,9 +106,9 @@ class _Plan:
             status=self.status,
             ttl=m.ttl,
             accepted_at=m.accepted_at,
-            published_at=now_ms if self.nobody else None,
+            published_at=now_ms if self.nobody or self.cancelled is None else None,
             expires_at=m.expires_at,
-            expired_at=now_ms if self.expired else None,
+            expired_at=now_ms if self.expired or self.cancelled is None else None,
             sender=m.sender,
             request_id=m.request_id,
             collapse_key=m.collapse_key,
@@ -164,6 +165,7 @@ def store_group(
     scheduled.keep(session, [plan.member for plan in fresh if plan.scheduled], now_ms=now_ms)
     scheduled.restore(session, [plan.member for plan in fresh if not plan.scheduled])
     _deliver(session, bulk, fresh, frames, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
+    cancellations.note(session, [plan.member.id for plan in fresh if plan.cancelled is None], now_ms=now_ms)
     result.already.extend(plan.member.id for plan in plans if plan.member.id not in new)
     if result.already:
         back = reading_back.read_back(session, result.already, frames)

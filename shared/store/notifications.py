@@ -109,7 +109,9 @@ def counts(session: Session, row: NotificationRow, counted: Counted | None = Non
         if row.published_at is not None and State.PENDING in found:
             found[SENT] = found.pop(State.PENDING)
         # Receivers whose page is not stored have no row, and those of what failed whole have none either.
-        if row.status == Status.FAILED:
+        if row.status == Status.CANCELLED:
+            found[State.CANCELLED] = found.get(State.CANCELLED, 0) + rest
+        elif row.status == Status.FAILED:
             found[State.FAILED] = found.get(State.FAILED, 0) + (_given_up(session, row.id) or rest)
         elif row.published_at is None:
             found[State.PENDING] = found.get(State.PENDING, 0) + rest
@@ -137,7 +139,10 @@ def timeline(session: Session, row: NotificationRow, counted: Counted | None = N
     """What happened when, from the time columns, the oldest first; `counted` as for `counts`."""
     counted = counted or tallies.count(session, [row])[row.id]
     expired = counted.states.get(State.EXPIRED)
+    cancelled = row.cancelled_at if row.status == Status.CANCELLED else None
     never = row.status == Status.EXPIRED or not (row.everyone or row.recipients)
+    # Marked so after it was cancelled: it was not, or was taken back at once.
+    never |= bool(cancelled and row.published_at and row.published_at >= cancelled)
     hops: list[tuple[datetime | None, str, str | None]] = [
         (row.accepted_at, "accepted", None),
         (row.accepted_at if row.send_at else None, "scheduled", None),
@@ -145,7 +150,7 @@ def timeline(session: Session, row: NotificationRow, counted: Counted | None = N
         (None if never else row.published_at, "published", None),
         (counted.first_delivered_at, "delivered_first", None),
         (row.rescued_at, "rescued", None),
-        (row.cancelled_at, "cancelled", None),
+        (cancelled, "cancelled", None),
         (row.failed_at, "failed", row.error),
         (row.expires_at if expired or row.status == Status.EXPIRED else None, "expired", "ttl"),
     ]

@@ -27,7 +27,9 @@ def count(session: Session, notification_id: str, number: int, *, error: str) ->
     notification, then the page.
     """
     lock_notification(session, notification_id)
+    # Published without having been stored: its last user was cancelled.
     waiting = _page(notification_id, number) & _P.stored_at.is_(None) & _P.failed_at.is_(None)
+    waiting &= _P.published_at.is_(None)
     failures: int | None = session.scalar(select(_P.failures).where(waiting).with_for_update())
     if failures is None:
         return None

@@ -24,6 +24,11 @@ from shared.store.fates import Terms
 from shared.store.framing import FrameSet
 from shared.store.rows import PageRef
 
+
+class Cancelled(Exception):
+    """The notification was cancelled, at least for some users: tell it again before the page is marked."""
+
+
 _ROWS_AT_ONCE = 20
 """Pages per INSERT: bounds the memory for a big audience."""
 
@@ -55,6 +60,7 @@ class _Page(NamedTuple):
     body: Body
     expired: bool
     terms: Terms | None
+    cancelled: bool
 
 
 class Written(NamedTuple):
@@ -90,8 +96,8 @@ def store_page(
     """Store one page if that has not been done; what is to be published after the commit.
 
     None: the page is unknown, published already, given up, or of a notification that is scheduled, failed or
-    cancelled. Of one that expired before it was stored, whose users were erased, or none of whom gets it now, there are
-    no frames; mark it as published all the same. Raises RunAgain.
+    cancelled. Of one that expired before it was stored, whose users were erased, none of whom gets it now, or that was
+    cancelled after it was stored, there are no frames; mark it as published all the same. Raises RunAgain.
     """
     page = _lock(session, notification_id, number, now_ms)
     if page is None:
@@ -99,6 +105,8 @@ def store_page(
     frames = None
     if not page.stored:
         frames = _store(session, page, now_ms=now_ms, push_due_at=now_ms + push_after_s * 1000)
+    elif page.cancelled:
+        frames = AppFrames(page.app.name, page.app.epoch)
     return StoredPage(page.number, page.names, page.app, page.body, frames)
 
 
@@ -115,20 +123,28 @@ def mark_pages_published(
 ) -> bool:
     """Mark pages as published; with the last one the notification ends too. Whether the last was among them.
 
-    Give it a transaction of its own: on PostgreSQL this one does not wait for the disk.
+    Give it a transaction of its own: on PostgreSQL this one does not wait for the disk. Raises Cancelled.
     """
     bulk_for(session).do_not_wait_for_disk(session)
+    if lock_notification(session, notification_id):
+        raise Cancelled(notification_id)
+    return end_pages(session, notification_id, numbers, now_ms)
+
+
+def end_pages(session: Session, notification_id: str, numbers: Collection[int], now_ms: int) -> bool:
+    """Mark pages of a locked notification as published, cancelled or not. Whether the last was among them."""
     p, now = t.pages.c, to_datetime(now_ms)
-    lock_notification(session, notification_id)
     pages = (p.notification_id == notification_id) & p.number.in_(sorted(numbers)) & p.published_at.is_(None)
     session.execute(update(t.pages).where(pages).values(published_at=now, names=None))
     return conclude(session, notification_id, now_ms)
 
 
-def lock_notification(session: Session, notification_id: str) -> None:
-    """Lock it before a page of it ends: of two last pages that end at once, one must see the other."""
+def lock_notification(session: Session, notification_id: str) -> bool:
+    """Lock it before a page of it ends: of two last pages that end at once, one must see the other. Whether it was
+    cancelled, in whole or for some users."""
     n = t.notifications.c
-    session.execute(select(n.id).where(n.id == notification_id).with_for_update(key_share=True))
+    found = select(n.cancelled_at).where(n.id == notification_id).with_for_update(key_share=True)
+    return session.scalar(found) is not None
 
 
 def conclude(session: Session, notification_id: str, now_ms: int) -> bool:
@@ -166,7 +182,8 @@ def stale_pages(session: Session, *, older_than_ms: int, limit: int) -> list[Pag
         select(p.notification_id, p.number, n.priority)
         .join(t.notifications, n.id == p.notification_id)
         .where(p.published_at.is_(None), p.failed_at.is_(None), touched < to_datetime(older_than_ms))
-        .where(n.status.not_in(sorted(UNSENT)))
+        # What is cancelled has only pages that were stored, and may have been published since.
+        .where(n.status.not_in(sorted(UNSENT - {Status.CANCELLED})))
         .order_by(p.created_at, p.notification_id, p.number)
         .limit(limit)
     )
@@ -178,13 +195,14 @@ def _lock(session: Session, notification_id: str, number: int, now_ms: int) -> _
     if locked is None:
         return None
     found = session.execute(_NOTIFICATION, {"of": notification_id}).one()
-    if found.status in UNSENT:
+    stored, cancelled = locked[1], found.status == Status.CANCELLED
+    if found.status in UNSENT and not (stored and cancelled):
         return None
     app = apps.of_row(found[-len(apps.COLUMNS) :])
     return _Page(
         number=number,
         names=locked[0],
-        stored=locked[1],
+        stored=stored,
         app=app,
         body=reading_back.body_of(found),
         expired=to_ms(found.expires_at) <= now_ms or found.expired_at is not None,
@@ -195,6 +213,7 @@ def _lock(session: Session, notification_id: str, number: int, now_ms: int) -> _
             collapse_key=found.collapse_key,
             local_at=found.local_at,
         ),
+        cancelled=cancelled,
     )
 
 

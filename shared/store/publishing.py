@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy import Select, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
-from shared.domain.notification import UNSENT
+from shared.domain.notification import UNSENT, Status
 from shared.models import tables as t
 from shared.protocol.envelope import AppFrames
 from shared.store import reading_back
@@ -25,6 +25,7 @@ from shared.store.rows import PageRef, chunks
 __all__ = [
     "Unpublished",
     "frames_of",
+    "mark_late",
     "mark_pages_published",
     "mark_published",
     "postpone",
@@ -37,6 +38,10 @@ FIRST_WAIT_MS: Final = 15_000
 LONGEST_WAIT_MS: Final = 300_000
 
 
+_WAITING: Final = sorted(UNSENT - {Status.CANCELLED})
+"""Not what is cancelled: who was about to publish it may have died then, and it has to be taken back again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unpublished:
     """What is stored and not published: whole notifications, and pages."""
@@ -47,8 +52,20 @@ class Unpublished:
 
 def mark_published(session: Session, ids: Sequence[str], now_ms: int) -> int:
     """Mark notifications without pages as published; how many were not. Give it a transaction of its own: on
-    PostgreSQL this one does not wait for the disk."""
+    PostgreSQL this one does not wait for the disk.
+
+    What was cancelled meanwhile is left out: tell that again (shared.store.retractions.late), then `mark_late`.
+    """
     return bulk_for(session).mark_published(session, sorted(set(ids)), now_ms=now_ms) if ids else 0
+
+
+def mark_late(session: Session, ids: Sequence[str], now_ms: int) -> int:
+    """Mark notifications as published although they were cancelled meanwhile; how many were not."""
+    n = t.notifications.c
+    waiting = update(t.notifications).where(n.id.in_(sorted(ids)), n.published_at.is_(None))
+    sent = case((n.status == Status.SENDING, Status.SENT), else_=n.status)
+    marked = session.execute(waiting.values(published_at=to_datetime(now_ms), status=sent))
+    return int(marked.rowcount)  # type: ignore[attr-defined]
 
 
 def frames_of(session: Session, ids: Sequence[str]) -> list[AppFrames]:
@@ -64,9 +81,7 @@ def unpublished(session: Session, *, older_than_ms: int, limit: int) -> Unpublis
     touched = func.coalesce(n.next_attempt_at, n.stored_at)
     statement = (
         select(n.id)
-        .where(
-            n.published_at.is_(None), n.status.not_in(sorted(UNSENT)), touched < to_datetime(older_than_ms)
-        )
+        .where(n.published_at.is_(None), n.status.not_in(_WAITING), touched < to_datetime(older_than_ms))
         .where(~exists().where(p.notification_id == n.id))
         .order_by(n.stored_at, n.id)
         .limit(limit)

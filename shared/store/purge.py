@@ -5,10 +5,10 @@ that were purged finds nothing there and makes them positions. In small steps, e
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Select, and_, delete, select, tuple_, update
+from sqlalchemy import Select, and_, delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
@@ -17,10 +17,10 @@ from shared.domain.marks import Marks, Weight, weigh
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.store.bulk import bulk_for
+from shared.store.counting_out import count_out
 from shared.store.expiry import InboxOf, told
-from shared.store.rows import StreamRow
 
-_N, _D, _P, _S = t.notifications.c, t.deliveries.c, t.pages.c, t.streams.c
+_N, _D, _P = t.notifications.c, t.deliveries.c, t.pages.c
 
 NOTIFICATIONS = 100
 DELIVERIES = 500
@@ -100,34 +100,5 @@ def _delete(session: Session, pairs: Sequence[tuple[str, int]]) -> list[InboxOf]
             total[user_id] += 1
             weights[user_id] += weigh(Marks(*marks))
     session.execute(delete(t.deliveries).where(those))
-    after = [_without(streams[id], count, weights[id]) for id, count in sorted(total.items())]
-    _write(session, after, total, weights)
+    after = count_out(session, streams, total, weights)
     return told(session, after)
-
-
-def _write(
-    session: Session, after: Sequence[StreamRow], total: Mapping[int, int], weights: Mapping[int, Weight]
-) -> None:
-    """Count out of the streams, those with the same change together."""
-    alike: dict[tuple[int, Weight], list[int]] = defaultdict(list)
-    for row in after:
-        alike[total[row.user_id], weights[row.user_id]].append(row.user_id)
-    for (count, weight), ids in alike.items():
-        values = {
-            "total": _S.total - count,
-            "unseen": _S.unseen - weight.unseen,
-            "unread": _S.unread - weight.unread,
-            "archived": _S.archived - weight.archived,
-            "rev": _S.rev + 1,
-        }
-        session.execute(update(t.streams).where(_S.user_id.in_(ids)).values(values))
-
-
-def _without(row: StreamRow, count: int, weight: Weight) -> StreamRow:
-    return row._replace(
-        total=row.total - count,
-        unseen=row.unseen - weight.unseen,
-        unread=row.unread - weight.unread,
-        archived=row.archived - weight.archived,
-        rev=row.rev + 1,
-    )

@@ -9,6 +9,8 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from shared.clock import to_ms
+from shared.domain.delivery import State
+from shared.domain.fate import Reason
 from shared.domain.notification import UNSENT
 from shared.models import tables as t
 from shared.protocol.envelope import Body, Broadcast
@@ -45,8 +47,9 @@ _ITEMS = (
     select(_D.notification_id, _D.seq, _D.replaces, _U.name, *_STREAM)
     .join(t.users, _U.id == _D.user_id)
     .join(t.streams, _S.user_id == _D.user_id)
-    # What was released is published by whoever released it.
+    # What was released is published by whoever released it; what was taken back, by nobody.
     .where(_D.seq.is_not(None), _D.released_at.is_(None), _U.name.is_not(None))
+    .where((_D.state != State.CANCELLED) | (_D.reason == Reason.REPLACED))
 )
 
 

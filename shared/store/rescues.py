@@ -32,7 +32,7 @@ def mark_rescued(session: Session, ids: Sequence[str], *, now_ms: int) -> int:
     n, rescued = t.notifications.c, 0
     for part in chunks(sorted(set(ids))):
         waiting = update(t.notifications).where(
-            n.id.in_(part), n.published_at.is_(None), n.rescued_at.is_(None)
+            n.id.in_(part), n.published_at.is_(None), n.rescued_at.is_(None), n.cancelled_at.is_(None)
         )
         rescued += session.execute(waiting.values(rescued_at=to_datetime(now_ms))).rowcount  # type: ignore[attr-defined]
     return rescued

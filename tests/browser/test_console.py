@@ -143,6 +143,23 @@ def test_one_sends_to_others_and_to_everyone(open_page):
         expect(row(page, f"For all of you, {ana}.").locator(".tag")).to_have_text("everyone")
 
 
+def test_what_is_cancelled_leaves_the_list(open_page, http):
+    ana = new_name("ana")
+    page = open_page(ana)
+    send(page, "Stays.")
+    own = http.notify(ana, data={"message": "Wrong."})
+    everyones = http.tell_everyone(data={"message": f"Wrong for all, {ana}."})
+    expect(row(page, "Wrong.")).to_have_count(1)
+    expect(row(page, f"Wrong for all, {ana}.")).to_have_count(1)
+
+    for id in (own, everyones):
+        assert http.post(f"/v1/notifications/{id}/cancel", {}).status == 200
+
+    expect(row(page, "Wrong.")).to_have_count(0)
+    expect(row(page, f"Wrong for all, {ana}.")).to_have_count(0)
+    expect(row(page, "Stays.")).to_have_count(1)
+
+
 def test_cut_connection_resumes_and_what_was_sent_meanwhile_comes_once(open_page):
     page = open_page(new_name("ana"))
     send(page, "Before.")

@@ -4,13 +4,14 @@ Order: commit, publish, clear the journal, write down that it was published. A d
 the entry or a row without `published_at`, and both are found: a second copy of this job reads the same frames back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
 from shared import logs, metrics
 from shared.protocol.jobs import Deliver
 from shared.protocol.journal import Entry
+from shared.redis.tombstones import Receivers
 from shared.store.groups import store_group
 from shared.store.rows import StoredGroup
 from workers.blame import whose_fault
@@ -31,7 +32,8 @@ NAMES_MAX = 2000
 
 def run(deps: Deps, args: Deliver) -> Outcome:
     """Store what is still in the journal, along with what else waits there, publish it, and count what failed."""
-    entries = take_entries(deps, args)
+    taken = take_entries(deps, args)
+    entries = taken.entries
     if not entries:
         return Outcome.NOTHING
     first = [entry.accepted_at for entry in entries if not entry.retried]
@@ -42,9 +44,11 @@ def run(deps: Deps, args: Deliver) -> Outcome:
     # A bigger audience is only written down as pages here; their names are stored by jobs of their own.
     weights = [_weight(entry, page_size) for entry in entries]
     groups = by_weight(entries, weights, limit=NAMES_MAX)
-    found = isolate(groups, lambda group: _store(deps, group), lambda error: whose_fault(deps, error))
+    found = isolate(
+        groups, lambda group: _store(deps, group, taken.cancelled), lambda error: whose_fault(deps, error)
+    )
     for stored in found.stored:
-        settle(deps, stored, rescue=args.rescue)
+        settle(deps, stored, entries, rescue=args.rescue)
         charge_stored(deps, entries, stored.stored_ids)
     for entry, error in found.failed:
         count_failure(deps, entry, error, alone=True)
@@ -62,7 +66,7 @@ def _weight(entry: Entry, page_size: int) -> int:
     return len(entry.users) if len(entry.users) <= page_size else 1
 
 
-def _store(deps: Deps, entries: Sequence[Entry]) -> StoredGroup:
+def _store(deps: Deps, entries: Sequence[Entry], cancelled: Mapping[str, Receivers]) -> StoredGroup:
     def write(session: Session) -> StoredGroup:
         return store_group(
             session,
@@ -71,6 +75,7 @@ def _store(deps: Deps, entries: Sequence[Entry]) -> StoredGroup:
             now_ms=deps.clock.now_ms(),
             push_after_s=deps.settings.push_after,
             page_size=deps.settings.page_size,
+            cancelled=cancelled,
         )
 
     stored = deps.database.run(write)

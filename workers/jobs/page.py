@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from shared import logs
 from shared.protocol.jobs import Page, Queue
-from shared.store.pages import StoredPage, mark_pages_published, store_page
+from shared.store.pages import Cancelled, StoredPage, mark_pages_published, store_page
 from shared.store.rescues import mark_rescued
 from workers.blame import whose_fault
+from workers.cancelled import end_pages
 from workers.deps import Deps
 from workers.failures import timed_out
 from workers.isolation import Fault
@@ -106,6 +107,9 @@ def _mark(deps: Deps, args: Page, numbers: Sequence[int]) -> None:
         rescued = mark_rescued(session, [args.id], now_ms=now_ms) if args.rescue else 0
         return mark_pages_published(session, args.id, numbers, now_ms), rescued
 
-    last, rescued = deps.database.run(mark)
+    try:
+        last, rescued = deps.database.run(mark)
+    except Cancelled:
+        last, rescued = end_pages(deps, args.id, numbers), 0
     count_rescued(rescued, [args.id])
     log.info("pages_stored", id=args.id, numbers=numbers, last=last, rescue=args.rescue)

@@ -8,6 +8,7 @@ from shared import logs, metrics
 from shared.protocol.jobs import Release
 from shared.store import releases
 from shared.store.releases import Released
+from workers import cancelled
 from workers.deps import Deps
 from workers.outcome import Outcome
 from workers.publishing import publish_frames
@@ -45,3 +46,5 @@ def _publish(deps: Deps, released: Released) -> None:
     publish_frames(deps, released.frames)
     if released.pairs:
         deps.database.run(lambda session: releases.mark_published(session, released.pairs))
+        users = sorted({item.user for one in released.frames for item in one.items})
+        cancelled.tell_released(deps, sorted({id for id, *_ in released.pairs}), users)

@@ -30,7 +30,7 @@ def run(deps: Deps, args: Send) -> Outcome:
     before = before_sending(deps, args.ids)
     found = isolate([args.ids], lambda ids: _store(deps, ids), lambda error: whose_fault(deps, error))
     for stored in found.stored:
-        settle(deps, stored, rescue=False)
+        settle(deps, stored, [], rescue=False)
         charge_sent(deps, before, stored.stored_ids)
     for id, error in found.failed:
         _count_failure(deps, id, error)

@@ -1,5 +1,6 @@
 -- Take committed entries out of the journal. Running it again changes nothing.
--- KEYS: journal, journal:due, journal:bytes, journal:tries, journal:failures. ARGV: ids, each once. Returns how many were there.
+-- KEYS: journal, journal:due, journal:bytes, journal:tries, journal:failures, journal:cancelled. ARGV: ids, each once.
+-- Returns {how many were there, 1 if anything is cancelled that was not stored, else 0}.
 local removed, bytes = 0, 0
 -- In slices, because a script may unpack some thousand values at once. One command a slice and key, not one an entry:
 -- for 256 entries 0.6 instead of 1.0 ms, and a quarter of the lines in the append-only file.
@@ -16,4 +17,4 @@ for first = 1, #ARGV, 1000 do
   redis.call('HDEL', KEYS[5], unpack(ARGV, first, last))
 end
 if bytes > 0 then redis.call('DECRBY', KEYS[3], bytes) end
-return removed
+return { removed, redis.call('EXISTS', KEYS[6]) }

@@ -1,9 +1,10 @@
 -- Give a job its entries, and along with them what else of their priority waits for a job, the oldest first: a queue
 -- that has grown long is stored in big groups, whatever size its jobs have. What is given is not found by another job,
 -- nor by the reconciler before `next look`.
--- KEYS: journal, journal:due, journal:waiting:c, :n, :b.
+-- KEYS: journal, journal:due, journal:waiting:c, :n, :b, journal:cancelled.
 -- ARGV: next look ms, members max, bytes max, '1' if the ids are wanted although a job took them, then ids.
--- Returns id, entry, id, entry ...; what is gone, or taken by another job, is left out.
+-- Returns 1 if anything is cancelled that is not stored, else 0, then id, entry, id, entry ...; what is gone, or taken
+-- by another job, is left out.
 local next_look, members_max, bytes_max, anyhow = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 local letters, found, marks, bytes = { 'c', 'n', 'b' }, {}, {}, 0
 
@@ -53,4 +54,5 @@ end
 for first = 1, #marks, 2000 do
   redis.call('ZADD', KEYS[2], 'XX', 'GT', unpack(marks, first, math.min(first + 1999, #marks)))
 end
+table.insert(found, 1, redis.call('EXISTS', KEYS[6]))
 return found

@@ -198,7 +198,7 @@ def until(
         time.sleep(0.02)
 
 
-def store_all(api: Api) -> list[str]:
+def store_all(api: Api, *, page_size: int = 1000) -> list[str]:
     """Do what a worker does with everything in the journal: store it, then take it out. Return the ids."""
     redis = client.connect(api.redis_url)
     journal = Journal(redis)
@@ -206,7 +206,9 @@ def store_all(api: Api) -> list[str]:
     members = [Entry.decode(raw) for raw in found.values()]
     if members:
         now = SystemClock().now_ms()
-        api.database.run(lambda session: store_group(session, members, now_ms=now, push_after_s=30))
+        api.database.run(
+            lambda session: store_group(session, members, now_ms=now, push_after_s=30, page_size=page_size)
+        )
         journal.done(list(found))
     redis.close()
     return list(found)

@@ -52,7 +52,7 @@ def take(
     journal: Journal, *ids: str, members: int = 9, bytes: int = 10_000, anyhow: bool = False
 ) -> list[str]:
     """The ids that a job with `ids` gets one second after acceptance."""
-    found = journal.take(ids, now_ms=1_000, members_max=members, bytes_max=bytes, anyhow=anyhow)
+    found = journal.take(ids, now_ms=1_000, members_max=members, bytes_max=bytes, anyhow=anyhow).entries
     assert all(Entry.decode(raw).id == id for id, raw in found)
     return [id for id, _ in found]
 

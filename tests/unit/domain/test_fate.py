@@ -45,7 +45,12 @@ def fate(*, cancelled=False, expired=False, local=None, cap=None):
         ({"local": NOW + 1}, "held", "local_time", NOW + 1),
         ({"local": NOW + 1, "cap": "drop"}, "held", "local_time", NOW + 1),
         ({"expired": True, "local": NOW + 1, "cap": "hold"}, "expired", None, None),
-        ({"cancelled": True, "expired": True, "local": NOW + 1, "cap": "drop"}, "cancelled", None, None),
+        (
+            {"cancelled": True, "expired": True, "local": NOW + 1, "cap": "drop"},
+            "cancelled",
+            "cancelled",
+            None,
+        ),
     ],
 )
 def test_the_first_reason_wins(asked, state, reason, until):

@@ -14,7 +14,7 @@ def test_what_an_enqueuer_sends_is_what_a_worker_reads(kind):
     samples = {
         "ids": ["a"], "users": ["b"], "id": "a", "number": 3, "rescue": True, "app": "main", "user": "ana",
         "action": "read", "redelivered": True, "node": "n", "connection": "c", "ref": 7,
-        "attempt": 1, "me": None, "all": 4, "pages": 2, "priority": "bulk",
+        "attempt": 1, "me": None, "all": 4, "pages": 2, "priority": "bulk", "after": 5,
     }  # fmt: skip
     args = kind(**{name: samples[name] for name in (field.name for field in fields(kind))})
 

@@ -54,6 +54,9 @@ class Peer:
     def frame(self, stream: str, frame: TailFrame) -> None:
         self.slow.append((stream, frame))
 
+    def retract(self, frame: bytes) -> None:
+        self.sends.append(frame)
+
     def reply(self, ref: Any, frame: bytes, *, of: Any = None) -> None:
         self.calls.append(("reply", ref))
 
