@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from shared.ids import uuid7
 from shared.protocol import frames
 from shared.protocol.close_codes import MEANING, CloseCode, comes_back
-from shared.protocol.envelope import TailFrame
+from shared.protocol.envelope import Counts, Record, TailFrame
+from shared.protocol.retracts import Gone
+from shared.redis.retract import Retractor
 from tests.fixtures.redis_server import RedisServer
 from tests.integration.wsnode.backend import Backend
 from tests.integration.wsnode.client import Client, Refused, wait_until
@@ -139,6 +142,8 @@ class Player:
             "a notification for everyone but bob": lambda: self.backend.broadcast(excluded=("bob",)),
             "three notifications for cyd, and Redis forgets its tails": self.forget,
             "another device of ana reads one": self.other_device,
+            "the sender cancels the first one": self.cancel,
+            "the sender cancels one that went to everyone": self.cancel_for_all,
             "the node is told to stop": self.node.terminate,
         }
         actions[what]()
@@ -147,6 +152,15 @@ class Player:
         self.backend.store("cyd", 3)
         self.backend.of("cyd").rev = 3
         self.backend.warm("cyd")
+
+    def cancel(self) -> None:
+        record = Record("ana", 1, 20, 1, 2, Counts())
+        gone = Gone(1, record, Counts(total=2, unseen=1, unread=1))
+        Retractor(self.backend.client).retract("main", self.backend.epoch, self.names["first"], [gone])
+
+    def cancel_for_all(self) -> None:
+        id = self.names["for all"] = uuid7(0, bytes(10))
+        Retractor(self.backend.client).retract_all("main", self.backend.epoch, id, seq=2, place=3)
 
     def other_device(self) -> None:
         counts = {"total": 1, "unseen": 0, "unread": 0, "archived": 0}
