@@ -49,6 +49,7 @@ class Deps:
     bus: Bus
     queue: JobQueue
     tombstones: Tombstones
+    retractor: Retractor
     cancellations: Cancellations
     clock: Clock
     chance: Chance
@@ -59,6 +60,7 @@ def open_deps(settings: Settings) -> Deps:
     client = connect(settings.redis_url, name="bellhop-worker")
     bounds = TailBounds(settings.tail_frames, settings.tail_bytes, settings.stream_life)
     database, clock = Database(settings.database_url), SystemClock()
+    retractor = Retractor(client, life=settings.stream_life)
     return Deps(
         settings=settings,
         database=database,
@@ -71,7 +73,8 @@ def open_deps(settings: Settings) -> Deps:
         bus=Bus(client),
         queue=JobQueue(settings.broker_url),
         tombstones=Tombstones(client),
-        cancellations=Cancellations(database, Retractor(client, life=settings.stream_life), clock),
+        retractor=retractor,
+        cancellations=Cancellations(database, retractor, clock),
         clock=clock,
         chance=SystemRandom(),
     )

@@ -24,6 +24,8 @@ def publish_frames(deps: Deps, frames: Sequence[AppFrames]) -> None:
         told = deps.publisher.publish(one)
         metrics.published_total.labels(stream="me").inc(len(one.items))
         metrics.published_total.labels(stream="all").inc(len(one.broadcasts))
+        # Who resumes from the tail is not shown first what was replaced. Lost, it costs only that.
+        deps.retractor.blank(one.app, one.epoch, [(place.user, place.seq) for place in one.gone])
         if told.deaf:
             # Its lease is gone now: the node notices, registers its users again and asks for what it missed.
             log.warning("nodes_found_deaf", app=one.app, nodes=told.deaf)

@@ -107,6 +107,14 @@ def without(column: str, name: str) -> str:
     return orjson.dumps(found).decode()
 
 
+def nameless(column: str | None) -> str | None:
+    """What a column says, without names."""
+    if column is None:
+        return None
+    kept = {key: values for key, values in orjson.loads(column).items() if key not in ("users", "exclude")}
+    return orjson.dumps(kept).decode() if kept else None
+
+
 def read(column: str | None) -> Audience:
     """The audience that a column was written for; with its users only if it is scheduled."""
     rest: Any = orjson.loads(column) if column else {}

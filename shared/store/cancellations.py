@@ -18,7 +18,7 @@ from shared.domain.delivery import State
 from shared.domain.fate import Reason
 from shared.domain.notification import Status
 from shared.models import tables as t
-from shared.store import apps, names
+from shared.store import apps, audiences, names
 from shared.store.apps import AppRow
 from shared.store.bulk import bulk_for
 from shared.store.pages import conclude
@@ -67,6 +67,8 @@ def cancel(session: Session, app_id: int, id: str, *, now_ms: int) -> Numbers | 
         "cancelled_at": now,
         "due_at": None,
         "next_attempt_at": None,
+        # It is never resolved now, so nobody's name needs to stay.
+        "audience": audiences.nameless(row.audience),
     }
     if dropped or row.status != Status.SENDING:
         # Nobody has it in hand, at most a page: that is marked by itself.
@@ -92,7 +94,7 @@ def cancel_for(
     if row.status in _ENDED:
         return Numbers()
     waiting = _take_names(session, row, frozenset(users), now_ms)
-    _exclude(session, row, sorted(users))
+    waiting += _exclude(session, row, sorted(users))
     known = sorted(bulk_for(session).known_users(session, app.id, sorted(users)).values())
     if row.status in (Status.SENDING, Status.SENT):
         # Whoever is about to publish it, with these users in hand, is to look again afterwards.
@@ -197,14 +199,17 @@ def _take_names(session: Session, row: _Row, users: frozenset[str], now_ms: int)
     return found
 
 
-def _exclude(session: Session, row: _Row, users: Sequence[str]) -> None:
-    """Of an audience with topics that is not resolved: leave them out when it is."""
+def _exclude(session: Session, row: _Row, users: Sequence[str]) -> list[str]:
+    """Of an audience that is not resolved: leave them out when it is; those that it names."""
     if row.audience is None or row.status not in NOT_STARTED:
-        return
+        return []
     audience: dict[str, Any] = orjson.loads(row.audience)
-    audience["exclude"] = list(dict.fromkeys([*audience.get("exclude", ()), *users]))
+    out = audience.get("exclude", [])
+    named = frozenset(audience.get("users", ())).difference(out)
+    audience["exclude"] = list(dict.fromkeys([*out, *users]))
     told = orjson.dumps(audience).decode()
     session.execute(update(t.notifications).where(_N.id == row.id).values(audience=told))
+    return [name for name in users if name in named]
 
 
 def _prevent(session: Session, app: AppRow, id: str, users: Sequence[str], now_ms: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.db import Database
 from shared.domain import local_time
-from shared.store import publishing, rescues, scheduled, users
+from shared.store import apps, cancellations, publishing, rescues, scheduled, users
 from shared.store.expiry import expire_due
 from shared.store.groups import send_scheduled
 from tests.integration.store.support import (
@@ -216,6 +216,39 @@ def test_erasing_somebody_takes_the_name_off_what_is_scheduled(db: Database, nam
 
     assert orjson.loads(row_of(db, one.id).audience) == {"users": ["ben", f"{name}x"]}
     assert {user for user, *_ in items(send(db, AT))} == {"ben", f"{name}x"}
+
+
+def test_cancelled_for_some_it_goes_to_the_others_and_says_so(db: Database) -> None:
+    subscribe(db, "a", "fan")
+    one = later("ana", "ben", topics=("a",))
+    store(db, one)
+    main = db.run(lambda session: apps.require(session, "main"))
+
+    def cancel_for(*names: str) -> int:
+        found = db.run(lambda s: cancellations.cancel_for(s, main, one.id, names, now_ms=NOW))
+        return found.cancelled
+
+    assert cancel_for("ana", "fan") == 1
+    assert cancel_for("ana") == 0
+
+    assert {user for user, *_ in items(send(db, AT))} == {"ben"}
+    assert [row.state for row in deliveries_of(db, "ana")] == ["cancelled"]
+    check_numbers(db, "ana", "ben")
+
+
+def test_cancelled_it_is_never_sent_and_forgets_whose_it_was(db: Database) -> None:
+    one = later("ana", topics=("a",))
+    store(db, one)
+
+    found = db.run(lambda session: cancellations.cancel(session, 1, one.id, now_ms=NOW))
+
+    assert (found.cancelled, found.already_sent) == (1, 0)
+    with db.session() as session:
+        assert not scheduled.any_due(session, END)
+    assert not send(db, AT, one.id).stored_ids
+    row = row_of(db, one.id)
+    assert row.status == "cancelled"
+    assert "ana" not in row.audience
 
 
 LOCAL = "2026-09-23T09:00:00"

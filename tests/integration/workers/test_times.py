@@ -12,6 +12,7 @@ from shared.clock import to_datetime
 from shared.models import tables as t
 from shared.protocol import envelope
 from shared.protocol.jobs import Deliver, Due, Job, Queue, Reconcile, Release, Send
+from shared.redis import keys
 from shared.redis.client import RedisUnavailable
 from shared.store import apps, dead_letters, notifications
 from tests.integration.migrating import migrate
@@ -184,6 +185,19 @@ def test_held_ones_are_released_published_and_marked(stage):
     assert told(stage) == [("ana", 1), ("ana", 2), ("ben", 1), ("ben", 2)]
     assert release.run(deps, Release()) is Outcome.NOTHING
     assert all(row.held_until is None for row in stage.rows(t.deliveries))
+
+
+def test_what_was_replaced_is_a_position_in_the_tail(stage):
+    deps = stage.deps()
+    for one in (older := entry("ana", collapse_key="k")), (newer := entry("ana", collapse_key="k")):
+        stage.accept(one)
+        deliver.run(deps, Deliver(ids=[one.id]))
+
+    first, second = stage.client.zrange(keys.tail_me("main", "ana"), 0, -1)
+
+    assert first == b"1 0 0\n"
+    assert newer.id.encode() in second
+    assert f'"replaces":"{older.id}"'.encode() in second
 
 
 def test_each_goes_by_the_queue_of_its_priority(stage):
