@@ -4,10 +4,11 @@ Rule S. A line per envelope cost four times as much as delivering it. Now one li
 quiet node that is still one for each. The request ids in it lead from the API's log to this node.
 """
 
+from datetime import datetime
 from typing import Final
 
 from shared import logs, metrics
-from shared.clock import Clock
+from shared.clock import Clock, to_ms
 
 LINE_MAX: Final = 500
 """Request ids in one line."""
@@ -15,8 +16,8 @@ LINE_MAX: Final = 500
 OBSERVED_MAX: Final = 16
 """Notifications between two lines whose age goes into the histogram; a flood need not be measured whole."""
 
-_ID: Final = b'"id":"'
-_MILLISECONDS: Final = slice(len(_ID), len(_ID) + 13)
+_SENT_END: Final = b'","expires_at":"'
+_INSTANT: Final = len("2026-11-20T07:56:19.123Z")
 
 log = logs.get(__name__)
 
@@ -45,9 +46,9 @@ class Ledger:
             return
         now = self._clock.now_ms()
         for fragment in fragments[: OBSERVED_MAX - self._observed]:
-            accepted_at = accepted_ms(fragment)
-            if accepted_at is not None:
-                metrics.accept_to_frame_seconds.observe(max(0, now - accepted_at) / 1000)
+            sent_at = sent_ms(fragment)
+            if sent_at is not None:
+                metrics.accept_to_frame_seconds.observe(max(0, now - sent_at) / 1000)
         self._observed = min(OBSERVED_MAX, self._observed + len(fragments))
         fragments.clear()
         if len(self._request_ids) >= LINE_MAX:
@@ -64,10 +65,13 @@ class Ledger:
         log.info("delivered", request_ids=b" ".join(ids).decode(), frames=sent)
 
 
-def accepted_ms(fragment: bytes) -> int | None:
-    """When a notification was accepted, epoch milliseconds: the first 48 bits of its id, a UUIDv7."""
-    digits = fragment[_MILLISECONDS].replace(b"-", b"")
+def sent_ms(fragment: bytes) -> int | None:
+    """When a notification was sent, epoch milliseconds: accepted, or later if it was to wait.
+
+    Read from the end, where no data of the sender's can look like it.
+    """
+    end = fragment.rfind(_SENT_END)
     try:
-        return int(digits, 16) if fragment.startswith(_ID) else None
+        return to_ms(datetime.fromisoformat(fragment[end - _INSTANT : end].decode())) if end > 0 else None
     except ValueError:
         return None

@@ -7,11 +7,12 @@ import pytest
 from shared.clock import SystemClock
 from shared.protocol import envelope
 from shared.protocol.envelope import Body, Broadcast, Item, TailFrame
+from shared.protocol.frames import fragment, replacing
 from shared.redis.streams import Since
 from wsnode import native
 from wsnode.delivery import Delivery
 from wsnode.hub import Hub
-from wsnode.ledger import accepted_ms
+from wsnode.ledger import sent_ms
 from wsnode.session import Session
 
 LATER = 99_000_000_000_000
@@ -237,7 +238,12 @@ def test_what_nobody_of_ours_wrote_does_no_harm(raw: bytes):
     assert ana.sends == [me(1)]
 
 
-def test_the_time_of_acceptance_is_in_the_id():
-    assert accepted_ms(b'"id":"019a0000-0001-7000-8000-000000000000","x":1}') == 0x019A00000001
-    assert accepted_ms(b'"id":"i1"}') is None
-    assert accepted_ms(b"") is None
+def test_the_time_at_which_it_was_sent_is_read_from_the_end():
+    data = '{"a":"\\",\\"expires_at\\":\\""}'
+    times = {"sent_at_ms": 1_790_000_000_123, "expires_at_ms": 1_790_000_100_000}
+    made = fragment(id="i1", event="e", data_json=data, **times)
+    assert sent_ms(made.encode()) == 1_790_000_000_123
+    assert sent_ms(replacing(made, "i0").encode()) == 1_790_000_000_123
+    assert sent_ms(b'"id":"i1"}') is None
+    assert sent_ms(b'"id":"i1","sent_at":"soon","expires_at":"later"}') is None
+    assert sent_ms(b"") is None
