@@ -17,6 +17,7 @@ from shared.models import tables as t
 from shared.protocol.journal import Entry
 from shared.store.rescues import store_failed
 from tests.browser.test_console import new_name
+from tests.e2e.device import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -153,7 +154,9 @@ def test_one_user_is_looked_up(database, http, open_page):
     bob = new_name("bob")
     page = open_page(new_name("eve"))
     id = http.notify(bob, new_name("x"), event="deploy.done")
-    http.notify(bob, event="order.paid")
+    paid = http.notify(bob, event="order.paid")
+    stored = ("sent", "completed")
+    wait_until(lambda: http.get(f"/v1/notifications/{paid}").body["status"] in stored, 15, "both are stored")
     go(page, f"#/story/{id}")
     expect(page.locator(".progress")).to_contain_text("0 of 2 at their end")
     hold_and_skip(database, id, bob, "nobody")
