@@ -14,6 +14,15 @@ WALLS = {
     ("GET", "/v1/notifications/{id}"): 404,
     ("GET", "/v1/notifications/{id}/deliveries"): 404,
     ("POST", "/v1/notifications/{id}/retry"): 404,
+    ("POST", "/v1/notifications/{id}/cancel"): 404,
+    ("GET", "/v1/schedules/{id}"): 404,
+    ("GET", "/v1/schedules/{id}/runs"): 404,
+    ("PATCH", "/v1/schedules/{id}"): 404,
+    ("DELETE", "/v1/schedules/{id}"): 404,
+    ("POST", "/v1/schedules/{id}/pause"): 404,
+    ("POST", "/v1/schedules/{id}/resume"): 404,
+    ("POST", "/v1/schedules/{id}/skip-next"): 404,
+    ("POST", "/v1/schedules/{id}/run-now"): 404,
     ("GET", "/v1/users/{user:user}"): 404,
     ("GET", "/v1/users/{user:user}/deliveries"): 404,
     ("DELETE", "/v1/users/{user:user}"): 404,
@@ -51,8 +60,14 @@ def test_the_table_of_walls_is_complete():
     assert set(WALLS) == {(each.method, each.path) for each in TABLE if "{" in each.path}
 
 
+@pytest.fixture(scope="module")
+def schedule(api: Api) -> str:
+    content = {"to": {"users": ["ana"]}, "event": "main.event"}
+    return api.post("/v1/schedules", {"every": 86_400, "notification": content}).json["id"]
+
+
 @pytest.mark.parametrize("wall", WALLS, ids=" ".join)
-def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
+def test_what_is_another_apps_does_not_exist(api, shop, stored, schedule, wall):
     api.call("PUT", "/v1/users/ana", {"attributes": {"secret": "of main"}})
     api.call("PUT", "/v1/topics/of%2Fmain/subscribers/ana")
     api.call("PUT", "/v1/segments/paid", {"rule": {"attribute": "of main", "is": "ana"}})
@@ -61,11 +76,13 @@ def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
     method, path = wall
     target = path.replace("{user:user}", "ana").replace("{topic:topic}", "of%2Fmain")
     target = target.replace("{name}", "paid")
-    target = target.replace("{id}", own_key if "api-keys" in path else "daily" if "caps" in path else stored)
+    ids = {"api-keys": own_key, "caps": "daily", "schedules": schedule}
+    target = target.replace("{id}", next((id for word, id in ids.items() if word in path), stored))
     puts = {"topics": None, "caps": {**CAP, "limit": 9}, "segments": {"rule": RULE}}
     bodies = {
         "PUT": next((body for word, body in puts.items() if word in path), {}),
-        "POST": {"users": ["ana"]} if "topics" in path else None,
+        "POST": {"users": ["ana"]} if "topics" in path else {} if path.endswith("/cancel") else None,
+        "PATCH": {"name": "of shop"},
     }
     answer = api.call(method, target, bodies.get(method), auth=shop)
 
@@ -76,7 +93,9 @@ def test_what_is_another_apps_does_not_exist(api, shop, stored, wall):
     listed = api.call("GET", "/v1/topics/of%2Fmain/subscribers").json["items"]
     assert [item["user"] for item in listed] == ["ana"]
     assert api.call("GET", "/v1/users/ana").json["attributes"] == {"secret": "of main"}
-    assert api.call("GET", f"/v1/notifications/{stored}").status == 200
+    assert api.call("GET", f"/v1/notifications/{stored}").json["status"] != "cancelled"
+    kept = api.call("GET", f"/v1/schedules/{schedule}").json
+    assert (kept["state"], kept["name"], kept["skipping"], kept["last_runs"]) == ("active", None, None, [])
     assert api.call("GET", "/v1/segments/paid").json["rule"]["attribute"] == "of main"
 
 
