@@ -49,6 +49,6 @@ class Hang(bootsteps.StartStopStep):
 app.steps["consumer"].add(Hang)
 settling.publish_frames = dies_before("publish", settling.publish_frames)
 settling.write_published = dies_before("published_at", settling.write_published)
-page.publish_frames = dies_before("page", page.publish_frames)
+page.publish_page = dies_before("page", page.publish_page)
 if limit := os.environ.get("SOFT_LIMIT_S"):
     app.conf.task_soft_time_limit = float(limit)
