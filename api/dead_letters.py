@@ -138,7 +138,7 @@ class DeadLetters:
     def _send(self, entry: Entry) -> None:
         now_ms = self._clock.now_ms()
         # Its whole life again: most have expired by the time that somebody has repaired the cause.
-        again = replace(entry, retried=True, expires_at=now_ms + entry.ttl * 1000)
+        again = replace(entry, retried=True, expires_at=max(now_ms, entry.send_at or 0) + entry.ttl * 1000)
         verdict = self._journal.retry(again, now_ms=now_ms, bounds=self._bounds)
         if verdict is Retried.FULL:
             metrics.refused_total.labels("full").inc()

@@ -44,11 +44,16 @@ class Cancellations:
             found = cancellations.app_of(session, id) if app is None else apps.get(session, app)
         if found is None:
             return None
-        if users is None:
-            return self._database.run(
-                lambda session: cancellations.cancel(session, found.id, id, now_ms=self._clock.now_ms())
-            )
-        return self._for_some(found, id, users)
+        done = self._once(found, id, users)
+        # A row that is taken out and stored anew in one transaction cannot be seen by who waited for the old one.
+        return self._once(found, id, users) if done is None else done
+
+    def _once(self, app: AppRow, id: str, users: Collection[str] | None) -> Numbers | None:
+        if users is not None:
+            return self._for_some(app, id, users)
+        return self._database.run(
+            lambda session: cancellations.cancel(session, app.id, id, now_ms=self._clock.now_ms())
+        )
 
     def of_key(self, app: str, key: str, *, until_ms: int, after: str | None = None) -> list[str]:
         """At most 1,000 notifications that a cancellation by key finds above the id `after`, by id."""

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from shared.domain.delivery import State
-from shared.domain.fate import EXPIRED, GO, Fate
+from shared.domain.fate import EXPIRED, GO, REPLACED, Fate
 from shared.protocol.envelope import Body
 from shared.store import collapsing, fates, framing, held, names
 from shared.store.apps import AppRow
@@ -20,7 +20,6 @@ from shared.store.bulk import Bulk
 from shared.store.collapsing import Replaced
 from shared.store.fates import Terms
 from shared.store.framing import FrameSet
-from shared.store.held import Decided
 from shared.store.rows import NewDelivery, StreamRow
 
 _NO_FATES: Final[Mapping[int, Fate]] = {}
@@ -115,17 +114,22 @@ def _variant(frames: FrameSet, parcel: Parcel, older: str) -> str:
     return frames.add_body(parcel.app, framing.replaced_by(parcel.body, older), older)
 
 
-def _replace(session: Session, parcels: Sequence[Parcel], decided: Decided, frames: FrameSet) -> Replaced:
-    """Take away what the parcels with a collapse key take the place of."""
-    replaced, apart = Replaced(), {parcel.body.id for parcel in parcels}
+def _replace(
+    session: Session, parcels: Sequence[Parcel], decided: dict[str, dict[int, Fate]], frames: FrameSet
+) -> Replaced:
+    """Take away what the parcels with a collapse key take the place of; who has a newer one already gets none."""
+    replaced = Replaced()
+    apart = {(parcel.body.id, user_id) for parcel in parcels for user_id, _ in parcel.users}
     for parcel in parcels:
         if parcel.terms is None or parcel.terms.collapse_key is None:
             continue
         fate_of = decided[parcel.body.id]
         going = {user_id: name for user_id, name in parcel.users if fates.goes(fate_of, user_id)}
-        older = collapsing.take_away(session, parcel.app.id, parcel.terms.collapse_key, going, apart=apart)
-        collapsing.add_up(replaced, parcel.body.id, older)
-        for one in older:
+        key, newer = parcel.terms.collapse_key, fates.rank(parcel)
+        found = collapsing.take_away(session, parcel.app.id, key, going, newer=newer, apart=apart)
+        fate_of.update(dict.fromkeys(found.behind, REPLACED))
+        collapsing.add_up(replaced, parcel.body.id, found.older)
+        for one in found.older:
             if one.seq is not None:
                 frames.add_gone(parcel.app, going[one.user_id], one.seq)
     return replaced

@@ -9,15 +9,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from shared.clock import to_ms
 from shared.domain.delivery import State
 from shared.domain.fate import Reason
 from shared.models import tables as t
 from shared.store.rows import StreamRow, chunks
 
 _N, _D, _S = t.notifications.c, t.deliveries.c, t.streams.c
+
+
+Rank = tuple[int, str]
+"""When one was to be sent (epoch ms), and its id: the order of those with one collapse key."""
 
 
 class Older(NamedTuple):
@@ -27,6 +32,13 @@ class Older(NamedTuple):
     notification_id: str
     seq: int | None
     unseen: bool
+
+
+class Found(NamedTuple):
+    """What users have of one key beside a notification: what is older and gone now, and who has a newer one."""
+
+    older: list[Older]
+    behind: set[int]
 
 
 class Lost(NamedTuple):
@@ -54,17 +66,25 @@ class Replaced:
 
 
 def take_away(
-    session: Session, app_id: int, key: str, user_ids: Collection[int], *, apart: Collection[str]
-) -> list[Older]:
-    """Cancel what these users, whose streams are locked, have of this key and not read; by id, the oldest first.
+    session: Session,
+    app_id: int,
+    key: str,
+    user_ids: Collection[int],
+    *,
+    newer: Rank,
+    apart: Collection[tuple[str, int]],
+) -> Found:
+    """Cancel what these users, whose streams are locked, have of this key, is older and not read; by age.
 
-    `apart` are notifications of this very transaction.
+    `newer` is the one that takes the place. A held one that is newer still is left to its own time; who has one that
+    goes already is `behind`. `apart` are deliveries of this very transaction.
     """
-    columns = (_D.user_id, _D.notification_id, _D.seq, _D.seen_at)
-    found: list[Older] = []
+    sent_at = func.coalesce(_N.send_at, _N.accepted_at)
+    older: list[tuple[Rank, Older]] = []
+    behind: set[int] = set()
     for part in chunks(sorted(user_ids)):
         rows = session.execute(
-            select(*columns)
+            select(sent_at, _D.user_id, _D.notification_id, _D.seq, _D.state, _D.seen_at)
             .join(t.notifications, _N.id == _D.notification_id)
             .where(
                 _N.app_id == app_id,
@@ -76,21 +96,30 @@ def take_away(
                 _D.read_at.is_(None),
                 _D.archived_at.is_(None),
             )
-            .order_by(_D.notification_id, _D.user_id)
         )
-        found += [
-            Older(user_id, id, seq, seen_at is None) for user_id, id, seq, seen_at in rows if id not in apart
-        ]
+        for sent, user_id, id, seq, state, seen_at in rows:
+            own = (to_ms(sent), id)
+            if (id, user_id) in apart or own == newer:
+                continue
+            if own < newer:
+                older.append((own, Older(user_id, id, seq, seen_at is None)))
+            elif state != State.HELD:
+                behind.add(user_id)
+    gone = [one for _, one in sorted(older) if one.user_id not in behind]
+    _cancel(session, gone)
+    return Found(gone, behind)
+
+
+def _cancel(session: Session, gone: Sequence[Older]) -> None:
     by_id: dict[str, list[int]] = defaultdict(list)
-    for one in found:
+    for one in gone:
         by_id[one.notification_id].append(one.user_id)
     rev = select(_S.rev + 1).where(_S.user_id == _D.user_id).scalar_subquery()
-    gone = {"state": State.CANCELLED, "reason": Reason.REPLACED, "held_until": None, "rev": rev}
+    values = {"state": State.CANCELLED, "reason": Reason.REPLACED, "held_until": None, "rev": rev}
     for id, ids in by_id.items():
         for part in chunks(ids):
             rows_of = (_D.notification_id == id) & _D.user_id.in_(part)
-            session.execute(update(t.deliveries).where(rows_of).values(gone))
-    return found
+            session.execute(update(t.deliveries).where(rows_of).values(values))
 
 
 def add_up(replaced: Replaced, newer: str, older: Sequence[Older]) -> None:

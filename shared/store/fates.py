@@ -29,9 +29,11 @@ _U = t.users.c
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What may keep a notification from some of its users. `caps`: those that hold for it. `cancelled`: names."""
+    """What may keep a notification from some of its users. `caps`: those that hold for it. `cancelled`: names. `sent`:
+    when it was to be sent, epoch milliseconds: of two with one collapse key the later one is the newer."""
 
     event: str
+    sent: int
     collapse_key: str | None = None
     local: datetime | None = None
     caps: tuple[Cap, ...] = ()
@@ -62,11 +64,12 @@ class _Known:
     changed: dict[tuple[int, str], int] = field(default_factory=dict)
 
 
-def terms(
+def terms(  # noqa: PLR0913 -- columns of a notification
     *,
     app: AppRow,
     event: str,
     priority: str,
+    sent: int,
     collapse_key: str | None,
     local_at: str | None,
     cancelled: frozenset[str] = frozenset(),
@@ -76,7 +79,7 @@ def terms(
     if collapse_key is None and local_at is None and not caps and not cancelled:
         return None
     local = None if local_at is None else local_time.parse(local_at)
-    return Terms(event, collapse_key, local, caps, cancelled)
+    return Terms(event, sent, collapse_key, local, caps, cancelled)
 
 
 def decide_all(session: Session, parcels: Sequence[Parcel], *, now_ms: int) -> dict[str, dict[int, Fate]]:
@@ -85,9 +88,9 @@ def decide_all(session: Session, parcels: Sequence[Parcel], *, now_ms: int) -> d
     decided: dict[str, dict[int, Fate]] = {}
     for parcel in parcels:
         if parcel.terms is not None:
-            decided[parcel.body.id] = {
-                id: _decide(parcel, id, name, known, now_ms) for id, name in parcel.users
-            }
+            found = {id: _decide(parcel, id, name, known, now_ms) for id, name in parcel.users}
+            # Of one notification there may be several parcels.
+            decided.setdefault(parcel.body.id, {}).update(found)
     _collapse(parcels, decided)
     if known.changed:
         allowances.write(session, known.changed)
@@ -118,9 +121,9 @@ def _judge(parcel: Parcel, asked: Terms, user_id: int, known: _Known, now_ms: in
 
 
 def _collapse(parcels: Sequence[Parcel], decided: dict[str, dict[int, Fate]]) -> None:
-    """Of several that go to one user with one key in one transaction only the last one does."""
+    """Of several that go to one user with one key in one transaction only the newest one does."""
     later: set[tuple[int, str, int]] = set()
-    for parcel in reversed(parcels):
+    for parcel in sorted(parcels, key=rank, reverse=True):
         asked = parcel.terms
         if asked is None or asked.collapse_key is None:
             continue
@@ -150,6 +153,11 @@ def _taken(session: Session, parcels: Sequence[Parcel]) -> dict[tuple[int, str],
 
 def _users(parcels: Iterable[Parcel]) -> list[int]:
     return sorted({user_id for parcel in parcels for user_id, _ in parcel.users})
+
+
+def rank(parcel: Parcel) -> tuple[int, str]:
+    """The order of notifications with one collapse key."""
+    return parcel.terms.sent if parcel.terms else 0, parcel.body.id
 
 
 def goes(decided: Mapping[int, Fate], user_id: int) -> bool:

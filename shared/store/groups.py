@@ -86,6 +86,7 @@ class _Plan:
             app=self.app,
             event=m.event,
             priority=m.priority,
+            sent=m.send_at or m.accepted_at,
             collapse_key=m.collapse_key,
             local_at=m.local_at,
             cancelled=self.cancelled or frozenset(),
@@ -151,6 +152,8 @@ def store_group(
         return result
     bulk, frames = bulk_for(session), FrameSet()
     known = apps.by_name(session, {member.app for member in unique.values()})
+    if retried := [member.id for member in unique.values() if member.retried]:
+        cancelled = {**rescues.take_cancelled(session, retried), **cancelled}
     plans = [
         _plan(m, known[m.app], now_ms, page_size, cancelled.get(m.id, frozenset())) for m in unique.values()
     ]
@@ -180,6 +183,8 @@ def send_scheduled(
 ) -> StoredGroup:
     """Send those of `ids` that are scheduled and due; what another run has sent is not read back. Raises RunAgain."""
     members = scheduled.take(session, ids, now_ms=now_ms)
+    # The clock of whoever found them due may be ahead of this one.
+    now_ms = max([now_ms, *(member.send_at or 0 for member in members)])
     return store_group(session, members, now_ms=now_ms, push_after_s=push_after_s, page_size=page_size)
 
 
@@ -190,7 +195,9 @@ def _plan(
     if cancelled is None:
         return _Plan(member, app, recipients(member.users, member.exclude), cancelled=None)
     if not expired and member.send_at is not None and member.send_at > now_ms:
-        left = replace(member, exclude=(*member.exclude, *cancelled)) if cancelled else member
+        # What is for everyone is not cancelled for some.
+        some = cancelled if not member.everyone else frozenset()
+        left = replace(member, exclude=(*member.exclude, *some)) if some else member
         return _Plan(left, app, recipients(left.users, left.exclude), scheduled=True)
     if audiences.is_dynamic(member):
         return _Plan(member, app, [], expired=expired, resolved=False, cancelled=cancelled)
@@ -219,8 +226,10 @@ def _resolved(session: Session, plan: _Plan, page_size: int) -> _Plan:
     if second is None:
         return replace(plan, audience=list(first), resolved=True)
     every, gone = chain((first, second), parts), plan.cancelled or frozenset()
-    left = ([name for name in part if name not in gone] for part in every) if gone else every
-    return replace(plan, paged=True, parts=left, resolved=True)
+    if gone:
+        # Paged anew: a page from which all were taken would have nobody to store.
+        every = chain(repaged(([name for name in part if name not in gone] for part in every), page_size))
+    return replace(plan, paged=True, parts=every, resolved=True)
 
 
 def _again(session: Session, bulk: Bulk, known: Sequence[_Plan], now_ms: int) -> set[str]:

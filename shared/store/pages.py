@@ -210,6 +210,7 @@ def _lock(session: Session, notification_id: str, number: int, now_ms: int) -> _
             app=app,
             event=found.event,
             priority=found.priority,
+            sent=to_ms(found.send_at or found.accepted_at),
             collapse_key=found.collapse_key,
             local_at=found.local_at,
         ),
@@ -237,7 +238,8 @@ def _store(session: Session, page: _Page, *, now_ms: int, push_due_at: int) -> A
     deliver(session, bulk, [parcel], frames, now_ms=now_ms, push_due_at=push_due_at)
     p, ids = t.pages.c, users.values()
     mine = (p.notification_id == id) & (p.number == page.number)
-    bounds = {"first_user": min(ids), "last_user": max(ids)}
+    # All on it may have been cancelled.
+    bounds = {"first_user": min(ids, default=None), "last_user": max(ids, default=None)}
     session.execute(update(t.pages).where(mine).values({**bounds, "stored_at": to_datetime(now_ms)}))
     return None if plain else _one(page.app, frames)
 

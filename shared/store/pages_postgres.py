@@ -63,7 +63,7 @@ _ITEMS = text("""
     JOIN users u ON u.app_id = :app_id AND u.name = t.name
     JOIN deliveries d ON d.notification_id = CAST(:notification_id AS uuid) AND d.user_id = u.id
     JOIN streams s ON s.user_id = u.id
-    WHERE d.seq IS NOT NULL AND d.released_at IS NULL
+    WHERE d.seq IS NOT NULL AND d.released_at IS NULL AND (d.state <> 'cancelled' OR d.reason = 'replaced')
 """)
 
 

@@ -81,7 +81,9 @@ def unpublished(session: Session, *, older_than_ms: int, limit: int) -> Unpublis
     touched = func.coalesce(n.next_attempt_at, n.stored_at)
     statement = (
         select(n.id)
-        .where(n.published_at.is_(None), n.status.not_in(_WAITING), touched < to_datetime(older_than_ms))
+        # The partial index says both; without the second it could not be used.
+        .where(n.published_at.is_(None), n.due_at.is_(None))
+        .where(n.status.not_in(_WAITING), touched < to_datetime(older_than_ms))
         .where(~exists().where(p.notification_id == n.id))
         .order_by(n.stored_at, n.id)
         .limit(limit)

@@ -4,12 +4,12 @@ Under the users' locks, like everything that grows a stream. What is released ke
 so one index finds what is due, and what a worker released and could not publish any more.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import and_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
@@ -79,6 +79,15 @@ def release_due(session: Session, *, now_ms: int, push_after_s: int, limit: int 
     return Released(frames.build(), [Pair(*pair) for pair in done], more=len(pairs) == limit)
 
 
+def put_off(session: Session, *, now_ms: int, until_ms: int) -> None:
+    """Hold the one that has been due longest for longer."""
+    due = (_D.held_until <= to_datetime(now_ms)) & (_D.state == State.HELD)
+    first = select(_D.notification_id, _D.user_id).where(due).order_by(_D.held_until).limit(1)
+    for id, user_id in session.execute(first).all():
+        own = (_D.notification_id == id) & (_D.user_id == user_id) & (_D.state == State.HELD)
+        session.execute(update(t.deliveries).where(own).values(held_until=to_datetime(until_ms)))
+
+
 def stale(session: Session, *, now_ms: int, limit: int = CHUNK) -> Released:
     """What was released 15 s ago and is not marked as published: the same frames once more."""
     rows = session.execute(_WITH_BODY.where(_is_stale(now_ms)).limit(limit)).all()
@@ -104,13 +113,17 @@ def mark_published(session: Session, pairs: Sequence[Pair]) -> None:
 
 
 def _parcels(session: Session, rows: Sequence[Any], now_ms: int) -> list[Parcel]:
-    """The rows by notification. Who was held by a cap has a place already and is not judged once more."""
+    """The rows by notification, each user's in their order: first what is the first of somebody, then what is the
+    second. Who was held by a cap has a place already and is not judged once more."""
     known = apps.by_id(session, {row.app_id for row in rows}) if rows else {}
-    alike: dict[tuple[str, bool], list[Any]] = defaultdict(list)
+    alike: dict[tuple[int, str, bool], list[Any]] = defaultdict(list)
+    nth: Counter[int] = Counter()
     for row in rows:
-        alike[row.id, row.reason != Reason.LOCAL_TIME].append(row)
+        alike[nth[row.user_id], row.id, row.reason != Reason.LOCAL_TIME].append(row)
+        nth[row.user_id] += 1
     return [
-        _parcel(known[those[0].app_id], those, now_ms, judged=judged) for (_, judged), those in alike.items()
+        _parcel(known[those[0].app_id], those, now_ms, judged=judged)
+        for (_, _, judged), those in sorted(alike.items(), key=lambda one: one[0])
     ]
 
 
@@ -120,13 +133,14 @@ def _parcel(app: AppRow, rows: Sequence[Any], now_ms: int, *, judged: bool) -> P
         app=app._replace(caps=()) if judged else app,
         event=first.event,
         priority=first.priority,
+        sent=to_ms(first.send_at or first.accepted_at),
         collapse_key=first.collapse_key,
         local_at=None,
         cancelled=frozenset(row.user for row in rows) if first.status == Status.CANCELLED else frozenset(),
     )
     expired = to_ms(first.expires_at) <= now_ms or first.expired_at is not None
     body = reading_back.body_of(first, to_datetime(now_ms))
-    return Parcel(app, body, users, expired, asked or Terms(first.event))
+    return Parcel(app, body, users, expired, asked or Terms(first.event, 0))
 
 
 def _streams(session: Session, user_ids: Sequence[int]) -> dict[int, StreamRow]:

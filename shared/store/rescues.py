@@ -1,5 +1,6 @@
 """What went wrong on the way: what the reconciler brought, and what could not be stored as it was asked for."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
 from shared.domain.audience import pages, recipients
+from shared.domain.delivery import State
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.store import apps, audiences, page_failures
@@ -83,6 +85,26 @@ def store_failed(
     session.execute(failed.values({**told, "audience": None if blank else audiences.to_send_again(member)}))
     insert_pages(session, member.id, pages(kept, _PAGE_SIZE), now_ms=now_ms)
     return True
+
+
+def take_cancelled(session: Session, ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Take away the deliveries of notifications that failed whole: for whom each was cancelled meanwhile, by name.
+
+    They are stored anew with the notification.
+    """
+    n, d, u = t.notifications.c, t.deliveries.c, t.users.c
+    found: dict[str, set[str]] = defaultdict(set)
+    for part in chunks(sorted(set(ids))):
+        failed = select(n.id).where(
+            n.id.in_(part), n.status == Status.FAILED, n.published_at.is_(None), ~page_failures.in_pages()
+        )
+        own = list(session.scalars(failed.order_by(n.id).with_for_update()))
+        rows = select(d.notification_id, u.name).join(t.users, u.id == d.user_id)
+        gone = rows.where(d.notification_id.in_(own), d.state == State.CANCELLED, u.name.is_not(None))
+        for id, name in session.execute(gone):
+            found[id].add(name)
+        session.execute(delete(t.deliveries).where(d.notification_id.in_(own), d.state == State.CANCELLED))
+    return {id: frozenset(names) for id, names in found.items()}
 
 
 def take_failed(session: Session, ids: Sequence[str]) -> dict[str, Failure]:

@@ -24,6 +24,8 @@ from shared.store.rows import Member, chunks
 _N = t.notifications.c
 
 _BOUND: Final = {"send_at": "at", "local_at": "local", "due_at": "due", "audience": "rest"}
+CLOCKS_MS: Final = 5000
+"""How far the clocks of two hosts may differ: what one has found due, the other sends."""
 LEASE_MS: Final = 60_000
 """How long a claim holds."""
 # One statement, and no ids that travel to the client and back. By the index alone: a sort of equal instants by id would
@@ -130,10 +132,12 @@ def take(session: Session, ids: Sequence[str], *, now_ms: int) -> list[Member]:
     for part in chunks(sorted(set(ids))):
         found += session.execute(
             select(*_ROW)
-            .where(_N.id.in_(part), _N.status == Status.SCHEDULED, _N.send_at <= to_datetime(now_ms))
+            .where(_N.id.in_(part), _N.status == Status.SCHEDULED)
+            .where(_N.send_at <= to_datetime(now_ms + CLOCKS_MS))
             .order_by(_N.id)
             .with_for_update()
         ).all()
+    found.sort(key=lambda row: (row.send_at, row.id))
     for part in chunks([row.id for row in found]):
         session.execute(delete(t.notifications).where(_N.id.in_(part)))
     known = apps.by_id(session, {row.app_id for row in found}) if found else {}
@@ -146,11 +150,13 @@ def take(session: Session, ids: Sequence[str], *, now_ms: int) -> list[Member]:
 
 
 def forget(session: Session, app_id: int, name: str) -> None:
-    """Take a name out of all that is scheduled. Locks the notifications, before any user."""
+    """Take a name out of all that is scheduled, or was and failed. Locks the notifications, before any user."""
     quoted = orjson.dumps(name).decode()
     # Any character of a name may mean something in a LIKE pattern; what it finds too much is sorted out below.
-    like = (_N.app_id == app_id) & _N.due_at.is_not(None) & _N.audience.contains(quoted, autoescape=True)
-    rows = session.execute(select(_N.id, _N.audience).where(like).order_by(_N.id).with_for_update()).all()
+    like = (_N.app_id == app_id) & _N.audience.contains(quoted, autoescape=True)
+    kept = or_(_N.due_at.is_not(None), _N.failed_at.is_not(None) & (_N.status == Status.FAILED))
+    wanted = select(_N.id, _N.audience).where(like, kept).order_by(_N.id)
+    rows = session.execute(wanted.with_for_update()).all()
     for id, audience in rows:
         left = audiences.without(audience, name)
         session.execute(update(t.notifications).where(_N.id == id).values(audience=left))

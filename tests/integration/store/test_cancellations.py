@@ -1,5 +1,6 @@
 """Cancelled: nothing more goes out, what is out leaves the inbox and its numbers, and a sender is told how many."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -406,3 +407,30 @@ def test_what_is_cancelled_before_it_is_stored_is_a_row_and_nobody_gets_it(db: D
 
 def store_group_of(session: Any, members: list[Member], **options: Any) -> Any:
     return store_group(session, members, now_ms=NOW, push_after_s=30, page_size=2, **options)
+
+
+def test_a_dead_letter_that_is_retried_goes_to_those_for_whom_it_was_not_cancelled(db: Database):
+    one = member("ana", "ben", "cem")
+    db.run(lambda session: store_failed(session, one, error="x", attempts=1, now_ms=NOW))
+    assert cancel_for(db, one.id, "ben").cancelled == 1
+
+    store_and_publish(db, replace(one, retried=True))
+
+    states = {name: [row.state for row in deliveries_of(db, name)] for name in ("ana", "ben", "cem")}
+    assert states == {"ana": ["pending"], "ben": ["cancelled"], "cem": ["pending"]}
+    store_and_publish(db, replace(one, retried=True))
+    assert [row.state for row in deliveries_of(db, "ben")] == ["cancelled"]
+
+
+def test_pages_from_which_all_were_cancelled_are_left_out(db: Database):
+    names = [f"u{number}" for number in range(10)]
+    one = member(*names)
+    gone = frozenset(names[3:9])
+
+    stored = db.run(
+        lambda s: store_group(s, [one], now_ms=NOW, push_after_s=30, page_size=3, cancelled={one.id: gone})
+    )
+    for page in stored.pages:
+        store_page(db, one.id, page.number)
+
+    assert [len(deliveries_of(db, name)) for name in names] == [int(name not in gone) for name in names]

@@ -189,6 +189,48 @@ def test_a_held_one_replaces_when_it_is_released(db: Database) -> None:
     check_numbers(db, "ana")
 
 
+def test_an_older_one_that_is_released_leaves_the_newer_held_one_alone(db: Database) -> None:
+    cap(db, 1, 3600, "hold", event="like")
+    store_and_publish(db, member("ana", event="like"))
+    first, second = keyed("ana", event="like"), keyed("ana", event="like")
+    store_and_publish(db, first)
+    store_and_publish(db, second)
+
+    release(db, NOW + 3_600_000)
+    assert deliveries_of(db, "ana")[-1].state == "held"
+    [frames] = release(db, NOW + 7_200_000).frames
+
+    assert orjson.loads("{" + frames.bodies[0].fragment)["replaces"] == first.id
+    check_numbers(db, "ana")
+
+
+def test_an_older_one_that_is_late_does_not_replace_the_newer(db: Database) -> None:
+    cap(db, 1, 3600, "hold", event="like")
+    held = keyed("ana", event="like")
+    store_and_publish(db, member("ana", event="like"))
+    store_and_publish(db, held)
+    late, last = keyed("ana"), keyed("ana")
+    store_and_publish(db, last)
+
+    store_and_publish(db, late)
+
+    states = {row.notification_id: (row.state, row.reason) for row in deliveries_of(db, "ana")}
+    assert states[last.id] == ("pending", None)
+    assert states[late.id] == states[held.id] == ("cancelled", "replaced")
+    check_numbers(db, "ana")
+
+
+def test_of_one_transaction_only_ones_own_older_is_apart(db: Database) -> None:
+    first, second = keyed("ana", "ben"), keyed("ben")
+    store_and_publish(db, first)
+
+    # The first once more beside the second: ana's is read back, ben's is replaced.
+    store_and_publish(db, first, second)
+
+    assert [row.state for row in deliveries_of(db, "ana")] == ["pending"]
+    assert [row.state for row in deliveries_of(db, "ben")] == ["cancelled", "pending"]
+
+
 def test_for_everyone_the_newer_one_ends_the_older(db: Database) -> None:
     older, newer = to_everyone(collapse_key="k"), to_everyone(collapse_key="k")
     store_and_publish(db, older)

@@ -2,8 +2,11 @@
 
 import orjson
 import pytest
+from sqlalchemy import select
 
+from shared.clock import to_datetime
 from shared.db import Database
+from shared.models import tables as t
 from shared.store import releases, users
 from shared.store.releases import Pair
 from tests.integration.store.support import (
@@ -185,6 +188,61 @@ def test_a_released_one_does_not_hide_what_else_is_not_published(db: Database) -
     again = store(db, two)
     assert [user for user, *_ in items(again)] == ["ben"]
     assert row_of(db, two.id).status == "sending"
+
+
+def hold(db: Database, *whose: tuple[str, str, int], reason: str = "local_time") -> None:
+    """Hold these (notification, user) until an instant."""
+    for id, user, until in whose:
+        own = select(t.users.c.id).where(t.users.c.name == user).scalar_subquery()
+        row = (t.deliveries.c.notification_id == id) & (t.deliveries.c.user_id == own)
+        held = {"state": "held", "reason": reason, "seq": None, "held_until": to_datetime(until)}
+        db.run(lambda s, row=row, held=held: s.execute(t.deliveries.update().where(row).values(held)))
+
+
+def _held_rows(db: Database, *ones, until: int) -> None:
+    """Stored as held from the first: nobody has a number yet."""
+    cap(db, 1, 3600, "hold", event="never")
+    for one in ones:
+        store_and_publish(db, one)
+    for table, zero in ((t.streams, {"last_seq": 0, "total": 0, "unread": 0, "unseen": 0}),):
+        db.run(lambda s, table=table, zero=zero: s.execute(table.update().values(zero)))
+    for one in ones:
+        hold(db, *((one.id, user, until) for user in one.users))
+
+
+def test_each_user_gets_them_in_their_own_order_whoever_else_waits(db: Database) -> None:
+    a, b = member("ana"), member("ana", "ben")
+    _held_rows(db, a, b, until=NOW + 2000)
+    hold(db, (b.id, "ben", NOW + 1000))
+
+    release(db, NOW + 5000)
+
+    assert [row.notification_id for row in deliveries_of(db, "ana")] == [a.id, b.id]
+    check_numbers(db, "ana", "ben")
+
+
+def test_one_notification_may_be_held_for_different_reasons(db: Database) -> None:
+    one = member("ana", "ben", collapse_key="k")
+    _held_rows(db, one, until=NOW + 1000)
+    hold(db, (one.id, "ben", NOW + 1000), reason="frequency_cap:c")
+    cap(db, 1, 3600, "drop")
+    store_and_publish(db, member("ana"))
+
+    release(db, NOW + 5000)
+
+    assert [row.state for row in deliveries_of(db, "ana")] == ["pending", "skipped"]
+    assert [row.state for row in deliveries_of(db, "ben")] == ["pending"]
+
+
+def test_one_that_cannot_be_released_is_put_off(db: Database) -> None:
+    one, two = member("ana"), member("ben")
+    _held_rows(db, one, two, until=NOW + 2000)
+    hold(db, (one.id, "ana", NOW + 1000))
+
+    db.run(lambda session: releases.put_off(session, now_ms=NOW + 5000, until_ms=NOW + 60_000))
+
+    assert [pair.notification_id for pair in release(db, NOW + 5000).pairs] == [two.id]
+    assert [pair.notification_id for pair in release(db, NOW + 60_000).pairs] == [one.id]
 
 
 @pytest.mark.parametrize("action", ["drop", "hold"])

@@ -4,6 +4,7 @@ import itertools
 
 import orjson
 import pytest
+from sqlalchemy import event
 
 from shared.db import Database
 from shared.domain import local_time
@@ -69,7 +70,8 @@ def test_it_is_not_due_before_its_time(db: Database) -> None:
     with db.session() as session:
         assert not scheduled.any_due(session, AT - 1)
         assert scheduled.any_due(session, AT)
-    assert not send(db, AT - 1, one.id).stored_ids
+    assert not send(db, AT - 1).stored_ids
+    assert not send(db, AT - HOUR, one.id).stored_ids
 
 
 def test_it_is_sent_once_and_says_when(db: Database) -> None:
@@ -182,6 +184,43 @@ def test_a_claim_tells_whose_receivers_nobody_knows_yet(db: Database, audience, 
     assert one.open is is_open
 
 
+def test_what_is_due_together_goes_in_the_order_of_its_times(db: Database) -> None:
+    second = later("ana", send_at=AT + 60_000, collapse_key="k")
+    first = later("ana", collapse_key="k")
+    store(db, second, first)
+
+    send(db, AT + 120_000)
+
+    states = {row.notification_id: row.state for row in deliveries_of(db, "ana")}
+    assert states == {first.id: "cancelled", second.id: "pending"}
+
+
+def test_a_clock_that_is_behind_sends_what_another_found_due(db: Database) -> None:
+    one = later("ana")
+    store(db, one)
+    db.run(lambda session: scheduled.claim(session, AT, limit=10))
+
+    sent = db.run(lambda s: send_scheduled(s, [one.id], now_ms=AT - 20, push_after_s=30))
+
+    assert sent.stored_ids == [one.id]
+    assert row_of(db, one.id).status == "sending"
+
+
+def test_the_reconciler_reads_what_is_unpublished_by_its_index(db: Database) -> None:
+    store(db, *(later("ana") for _ in range(30)))
+    seen = []
+
+    def before(_, __, statement, *___):
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", before)
+    with db.session() as session:
+        publishing.unpublished(session, older_than_ms=END, limit=10)
+    event.remove(db.engine, "before_cursor_execute", before)
+
+    assert any("due_at IS NULL" in statement for statement in seen)
+
+
 def test_a_second_copy_of_the_entry_changes_nothing(db: Database) -> None:
     one = later("ana")
     store(db, one)
@@ -207,15 +246,19 @@ def test_what_cannot_be_sent_is_put_off_and_given_up(db: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["ana", 'a"b', "50%_of\\it", "日本"])
-def test_erasing_somebody_takes_the_name_off_what_is_scheduled(db: Database, name: str) -> None:
+@pytest.mark.parametrize("failed", [False, True])
+def test_erasing_somebody_takes_the_name_off_what_is_scheduled(db: Database, name: str, failed: bool) -> None:
     store_and_publish(db, member(name), member("ben"))
     one = later(name, "ben", f"{name}x")
     store(db, one)
 
+    if failed:
+        db.run(lambda s: scheduled.fail(s, one.id, error="x", attempts=8, now_ms=NOW))
     db.run(lambda session: users.erase(session, 1, name, now_ms=NOW))
 
     assert orjson.loads(row_of(db, one.id).audience) == {"users": ["ben", f"{name}x"]}
-    assert {user for user, *_ in items(send(db, AT))} == {"ben", f"{name}x"}
+    if not failed:
+        assert {user for user, *_ in items(send(db, AT))} == {"ben", f"{name}x"}
 
 
 def test_cancelled_for_some_it_goes_to_the_others_and_says_so(db: Database) -> None:

@@ -17,7 +17,7 @@ def head(one):
 
 def newer(one):
     """The entry as a version that we do not know would write it."""
-    return orjson.dumps({**head(one), "v": 3, "data": {"packed": "x"}})
+    return orjson.dumps({**head(one), "v": 4, "data": {"packed": "x"}})
 
 
 def test_an_entry_of_a_newer_version_stays_unblamed_and_is_offered_again(stage):
