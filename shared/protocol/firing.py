@@ -13,6 +13,13 @@ def template(entry: Entry) -> str:
     return entry.encode().decode()
 
 
+def without(template: str, name: str) -> str:
+    """The same entry for, and but for, nobody of this name. Raises as `fired`."""
+    entry = Entry.decode(template.encode())
+    users, exclude = (tuple(one for one in names if one != name) for names in (entry.users, entry.exclude))
+    return replace(entry, users=users, exclude=exclude).encode().decode()
+
+
 def fired(template: str, *, schedule: str, id: str, at: int) -> Entry:
     """The journal entry of a run: the same for the same arguments. `at`: when it came about, epoch milliseconds.
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime, to_ms
 from shared.domain.schedules import CatchUp, Timing, whole_second
 from shared.models import tables as t
+from shared.protocol import firing
 from shared.store import apps
 
 _S, _R = t.schedules.c, t.schedule_runs.c
@@ -135,3 +137,25 @@ def row_of(row: Any) -> ScheduleRow:
 def columns() -> tuple[Any, ...]:
     """The columns that `row_of` takes."""
     return _COLUMNS
+
+
+def forget(session: Session, app_id: int, name: str) -> None:
+    """Take a name out of whom this app's schedules are for, and not for; at most 1,000 are looked at."""
+    quoted = orjson.dumps(name).decode()
+    # Any character of a name may mean something in a LIKE pattern; what it finds too much is left as it is.
+    like = (_S.app_id == app_id) & _S.entry.contains(quoted, autoescape=True)
+    wanted = select(_S.id, _S.entry, _S.notification).where(like).order_by(_S.id).with_for_update()
+    for id, entry, notification in session.execute(wanted).all():
+        values = {"entry": firing.without(entry, name), "notification": _without(notification, name)}
+        session.execute(update(t.schedules).where(_S.id == id).values(values))
+
+
+def _without(notification: str, name: str) -> str:
+    asked = orjson.loads(notification)
+    to = asked.get("to", {})
+    for names in (to, to.get("exclude", {})):
+        if "users" in names:
+            names["users"] = [one for one in names["users"] if one != name]
+    if to.get("exclude_actor") == name:
+        del to["exclude_actor"]
+    return orjson.dumps(asked).decode()

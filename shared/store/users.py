@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared.clock import to_datetime
 from shared.db import RunAgain
 from shared.models import tables as t
-from shared.store import names, scheduled
+from shared.store import names, scheduled, schedules
 from shared.store.bulk import bulk_for
 from shared.store.rows import chunks
 
@@ -62,13 +62,14 @@ def upsert(
 def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
     """Erase the user of that name; False if there is none. Raises RunAgain.
 
-    What was sent to nobody else loses its data; deliveries, subscriptions and allowances go; the number of the
-    stream and its rev stay.
+    What was sent to nobody else loses its data; deliveries, subscriptions and allowances go, and the name from what is
+    scheduled or sent by a schedule; the number of the stream and its rev stay.
     """
     user = get(session, app_id, name)
     if user is None:
         return False
     scheduled.forget(session, app_id, name)
+    schedules.forget(session, app_id, name)
     only_theirs = _lock_only_theirs(session, user.id)
     stream = names.lock(session, bulk_for(session), [user.id])[user.id]
     if _only_theirs(session, user.id) != only_theirs:

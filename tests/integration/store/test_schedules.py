@@ -5,6 +5,7 @@ import multiprocessing
 from collections import Counter
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,10 +14,11 @@ from shared.clock import to_datetime, to_ms
 from shared.db import Database
 from shared.ids import uuid7
 from shared.models import tables as t
+from shared.protocol import firing
 from shared.store import schedule_runs as runs
-from shared.store import schedules
+from shared.store import schedules, users
 from tests.integration.store.firing import fire
-from tests.integration.store.support import NOW, make_app, make_id
+from tests.integration.store.support import NOW, make_app, make_id, member, store_and_publish
 
 HOUR = 3_600_000
 PROCESSES = 4
@@ -226,6 +228,21 @@ def test_lists_are_of_one_app_and_go_on_where_they_ended(db: Database) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_an_erased_user_is_in_no_schedule_any_more(db: Database) -> None:
+    one = member("ana", "ben", exclude=("ana", "cem"))
+    asked = {"to": {"users": ["ana", "ben"], "exclude": {"users": ["ana"]}, "exclude_actor": "ana"}}
+    id = make(db, entry=firing.template(one), notification=orjson.dumps(asked).decode())
+    other = make(db, entry=firing.template(member("anabel")))
+    store_and_publish(db, member("ana"))
+
+    db.run(lambda session: users.erase(session, 1, "ana", now_ms=NOW))
+
+    found = firing.fired(row(db, id).entry, schedule=id, id=one.id, at=NOW)
+    assert (found.users, found.exclude) == (("ben",), ("cem",))
+    assert orjson.loads(row(db, id).notification) == {"to": {"users": ["ben"], "exclude": {"users": []}}}
+    assert "anabel" in row(db, other).entry
+
+
 def test_many_processes_fire_each_instant_once(db: Database) -> None:
     """Each looks as often as it can, at moments that overlap; all see the same schedules."""
     ids = [make(db, catch_up="all", every=1 + number % 3) for number in range(12)]
