@@ -72,7 +72,7 @@ class Cancelling:
         """
         at, wanted = self._clock.now_ms(), None if users is None else frozenset(users)
         self._bury_key(app, key, at, wanted, anyhow=False)
-        ids = self._cancellations.of_key(app, key, until_ms=at)
+        ids = self._cancellations.of_key(app, key, until_ms=at, users=wanted)
         if len(ids) == KEYED_MAX:
             # Workers find the rest by it.
             self._bury_key(app, key, at, wanted, anyhow=True)

@@ -121,6 +121,6 @@ def _cancel_key(deps: Deps, one: Tombstone) -> None:
         ids = [""]
         while ids:
             after = ids[-1] or None
-            ids = deps.cancellations.of_key(one.app, one.key, until_ms=word.at, after=after)
+            ids = deps.cancellations.of_key(one.app, one.key, until_ms=word.at, after=after, users=word.users)
             for id in ids:
                 _cancel(deps, id, word.users)

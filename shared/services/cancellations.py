@@ -55,14 +55,22 @@ class Cancellations:
             lambda session: cancellations.cancel(session, app.id, id, now_ms=self._clock.now_ms())
         )
 
-    def of_key(self, app: str, key: str, *, until_ms: int, after: str | None = None) -> list[str]:
+    def of_key(
+        self,
+        app: str,
+        key: str,
+        *,
+        until_ms: int,
+        after: str | None = None,
+        users: Collection[str] | None = None,
+    ) -> list[str]:
         """At most 1,000 notifications that a cancellation by key finds above the id `after`, by id."""
         with self._database.session() as session:
             found = apps.get(session, app)
             if found is None:
                 return []
             return cancellations.by_key(
-                session, found.id, key, until_ms=until_ms, limit=KEYED_MAX, after=after
+                session, found.id, key, until_ms=until_ms, limit=KEYED_MAX, after=after, users=users
             )
 
     def go_on(self, id: str, *, after: int = 0, seconds: float, steps: int = 1_000_000) -> int | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row, and_, delete, func, insert, select, update
+from sqlalchemy import Row, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
@@ -29,6 +29,7 @@ _N, _D, _P, _U = t.notifications.c, t.deliveries.c, t.pages.c, t.users.c
 _Row = Row[*tuple[Any, ...]]
 
 _ENDED: Final = (Status.CANCELLED, Status.EXPIRED)
+_TAKEABLE: Final = (State.PENDING, State.HELD, State.DELIVERED, State.FAILED)
 _PAGES_AT_ONCE: Final = 20
 NOT_STARTED: Final = (Status.SCHEDULED, Status.FAILED)
 """Where the audience may still hold topics that nobody has resolved."""
@@ -114,14 +115,30 @@ def note(session: Session, ids: Sequence[str], *, now_ms: int) -> None:
         session.execute(rows.values(cancelled_at=to_datetime(now_ms)))
 
 
-def by_key(
-    session: Session, app_id: int, key: str, *, until_ms: int, limit: int, after: str | None = None
+def by_key(  # noqa: PLR0913 -- what a cancellation by key says
+    session: Session,
+    app_id: int,
+    key: str,
+    *,
+    until_ms: int,
+    limit: int,
+    after: str | None = None,
+    users: Collection[str] | None = None,
 ) -> list[str]:
     """Notifications of a cancel key accepted until an instant that are neither cancelled nor expired, by id; those
-    above the id `after`."""
+    above the id `after`. Of some `users`: those that one of them has, and those that are not all out yet."""
     mine = [_N.app_id == app_id, _N.cancel_key == key, _N.accepted_at <= to_datetime(until_ms)]
     if after is not None:
         mine.append(_N.id > after)
+    if users is not None:
+        theirs = exists().where(
+            _D.notification_id == _N.id,
+            _D.state.in_(_TAKEABLE),
+            _U.id == _D.user_id,
+            _U.app_id == app_id,
+            _U.name.in_(sorted(users)),
+        )
+        mine.append(or_(_N.published_at.is_(None), theirs))
     statement = select(_N.id).where(*mine, _N.status.not_in(_ENDED)).order_by(_N.id).limit(limit)
     return list(session.scalars(statement))
 

@@ -434,3 +434,18 @@ def test_pages_from_which_all_were_cancelled_are_left_out(db: Database):
         store_page(db, one.id, page.number)
 
     assert [len(deliveries_of(db, name)) for name in names] == [int(name not in gone) for name in names]
+
+
+def test_a_key_finds_for_some_users_what_they_still_have(db: Database):
+    theirs, others, waiting = (member(*users, cancel_key="k") for users in (["ana"], ["ben"], ["ben"]))
+    store_and_publish(db, theirs, others)
+    store_and_publish(db, replace(waiting, send_at=NOW + 1000, expires_at=NOW + 5000))
+
+    def found(*users: str) -> list[str]:
+        with db.session() as session:
+            return cancellations.by_key(session, 1, "k", until_ms=NOW, limit=10, users=users)
+
+    assert found("ana") == [theirs.id, waiting.id]
+    cancel_for(db, theirs.id, "ana")
+    assert found("ana") == [waiting.id]
+    assert found("ben", "ana") == [others.id, waiting.id]
