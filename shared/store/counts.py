@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
+from shared.domain.delivery import State
 from shared.domain.notification import Status
 from shared.models import tables as t
 from shared.protocol.envelope import Counts
@@ -76,8 +77,10 @@ def _marked(
     rows = [
         row
         for part in chunks(user_ids)
-        # What a user marked of what went to everyone has no place in the user's own stream.
-        for row in session.execute(select(*columns).where(_D.user_id.in_(part), _D.seq.is_(None)))
+        # What a user marked of what went to everyone has no place in the user's own stream, and was received.
+        for row in session.execute(
+            select(*columns).where(_D.user_id.in_(part), _D.seq.is_(None), _D.state == State.DELIVERED)
+        )
     ]
     living: set[str] = set()
     for part in chunks(sorted({row.notification_id for row in rows})):
