@@ -38,7 +38,9 @@ def rfc3339(ms: int) -> str:
     """Epoch milliseconds as RFC 3339 with milliseconds and `Z`: `2026-11-20T07:56:19.123Z`."""
     # Whole seconds and milliseconds apart: a float of epoch seconds would lose the last millisecond.
     seconds, rest = divmod(ms, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+    parts = time.gmtime(seconds)
+    # Not %Y: the C library leaves the zeros of a year before 1000 out.
+    return f"{parts.tm_year:04d}{time.strftime('-%m-%dT%H:%M:%S', parts)}.{rest:03d}Z"
 
 
 def to_datetime(ms: int) -> datetime:

@@ -13,5 +13,9 @@ def test_milliseconds_survive_every_spelling():
     assert to_ms(to_datetime(ms)) == ms
 
 
+def test_a_year_has_four_digits():
+    assert rfc3339(to_ms(datetime(697, 1, 10, 11, 2, 38, tzinfo=UTC))) == "0697-01-10T11:02:38.000Z"
+
+
 def test_before_1970_rounds_down_like_after_it():
     assert rfc3339(-1) == "1969-12-31T23:59:59.999Z"
