@@ -53,7 +53,7 @@ class Keys:
         self._forget = forget
 
     def make(self, app: str, wanted: Wanted) -> tuple[Document, NewKey]:
-        """Make a key; its secret is in the second value and nowhere else."""
+        """Make a key; its secret is in the second value and nowhere else. Raises NotFound for an unknown app."""
         made = api_keys.make(self._random)
         now_ms = self._clock.now_ms()
         row = self._database.run(lambda session: _add(session, app, made, wanted, now_ms))
@@ -95,7 +95,9 @@ class Keys:
 
 
 def _add(session: Any, app: str, made: NewKey, wanted: Wanted, now_ms: int) -> KeyRow:
-    found = apps.require(session, app)
+    found = apps.get(session, app)
+    if found is None:
+        raise NotFound
     row = NewKeyRow(
         id=made.id,
         app_id=found.id,

@@ -137,7 +137,7 @@ INBOX: Final = (
         scope="inbox:read",
         query=_query(InboxQuery),
         answers={200: Listing[InboxItem]},
-        errors=_READING,
+        errors=(NotFound, *_READING),
     ),
     Operation(
         method="GET",
@@ -148,7 +148,7 @@ INBOX: Final = (
         about="Count one's own inbox.",
         scope="inbox:read",
         answers={200: Counts},
-        errors=_READING,
+        errors=(NotFound, *_READING),
     ),
     *(
         Operation(
@@ -160,7 +160,7 @@ INBOX: Final = (
             scope="inbox:write",
             body=body(MarkIn),
             answers={200: MarkedOut},
-            errors=_READING,
+            errors=(NotFound, *_READING),
         )
         for action in Action
     ),
@@ -210,7 +210,7 @@ KEYS: Final = (
         scope="keys:write",
         body=body(ApiKeyIn),
         answers={201: ApiKeyMade},
-        errors=_READING,
+        errors=(NotFound, *_READING),
     ),
     Operation(
         method="GET",

@@ -201,3 +201,12 @@ def _waits_for_a_lock(api: Api) -> bool:
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         return bool(connection.exec_driver_sql(statement).scalar())
+
+
+def test_an_app_that_only_the_settings_know_has_no_keys(start_api, redis_url):
+    api = start_api(redis_url, BELLHOP_JWT_APPS="main,nowhere")
+    token = api.token("ana", app="nowhere", scopes=["keys:write", "users:read"])
+
+    refused = api.post("/v1/api-keys", {"name": "n", "scopes": ["users:read"]}, auth=token)
+
+    assert (refused.status, refused.code) == (404, "not_found")
