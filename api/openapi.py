@@ -10,9 +10,14 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from api import openapi_headers
+from api.acceptance import KEY_HEADER
 from api.errors import DatabaseUnavailable
 from api.routing import Limited, Operation, Table
-from api.schemas.common import ErrorAnswer
+from api.schemas.caps import CAP_ID
+from api.schemas.common import USER_ID, ErrorAnswer
+from api.schemas.segments import SEGMENT_NAME
+from api.schemas.topics import PATTERN
 from shared.auth.principal import SCOPES
 from shared.auth.tokens import TokenExpired, TokenInvalid
 from shared.errors import (
@@ -22,6 +27,7 @@ from shared.errors import (
     Internal,
     InvalidRequest,
     MalformedBody,
+    NotFound,
     TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
@@ -33,12 +39,26 @@ _ABOUT: Final = (
     "Send notifications, follow them, and read inboxes. Every answer carries `X-Request-Id`; a request may bring its"
     " own. Times are RFC 3339 in UTC, durations seconds. Unknown fields are refused."
 )
-_PHRASES: Final = {200: "Done.", 201: "Created.", 202: "Accepted.", 204: "Done; there is nothing to say."}
-_WAITING: Final = (429, 503)
+_PHRASES: Final = {
+    200: "Done.",
+    201: "Created.",
+    202: "Accepted.",
+    204: "Done; there is nothing to say.",
+    304: "It has not changed.",
+}
 _ENCODED: Final = {
     "user": "A user id, percent-encoded: `%2F` is a slash within it.",
     "topic": "A topic or wildcard, percent-encoded: `%2F` is a slash within it, `%23` the `#` at its end.",
 }
+_SHAPES: Final[Mapping[str, TypeAdapter[str]]] = {
+    "user": USER_ID,
+    "topic": PATTERN,
+    "name": SEGMENT_NAME,
+    "caps": CAP_ID,
+}
+"""Of parameters of the path, by name; an `id` by whose it is. Other ids are any text, and what is none is not found."""
+_ANY_ID: Final = TypeAdapter(str)
+_HEADERS: Final = {KEY_HEADER: {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]*$"}}
 _MEDIA: Final = "application/json"
 Document = dict[str, Any]
 
@@ -57,6 +77,7 @@ def document(table: Table, *, version: str) -> Document:
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
+            "headers": openapi_headers.HEADERS,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -79,6 +100,9 @@ def errors_of(operation: Operation) -> tuple[type[AppError], ...]:
         found += [Unauthenticated, TokenInvalid, TokenExpired, Forbidden, DatabaseUnavailable]
     if operation.area == "Development":
         found.append(Forbidden)
+    if _PARAMETER.search(operation.path):
+        # Also said of a text in the path that can be nobody's.
+        found.append(NotFound)
     if operation.body is not None:
         found += [MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest]
     if operation.query is not None:
@@ -96,6 +120,9 @@ class _Schemas:
                 inputs.append((id(operation.body), "validation", operation.body.documented))
             if operation.query is not None:
                 inputs.append((id(operation.query), "validation", operation.query))
+            for name in _PARAMETER.findall(operation.path):
+                shape = _shape(operation, name)
+                inputs.append((id(shape), "validation", shape))
             kinds = [kind for kind in operation.answers.values() if isinstance(kind, type)]
             inputs += [(kind, "serialization", TypeAdapter(kind)) for kind in kinds]
         inputs.append((ErrorAnswer, "serialization", TypeAdapter(ErrorAnswer)))
@@ -141,7 +168,7 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[Document]:
             "in": "path",
             "required": True,
             **({"description": _ENCODED[name]} if name in _ENCODED else {}),
-            "schema": {"type": "string"},
+            "schema": {"minLength": 1, **schemas.of(id(_shape(operation, name)), "validation")},
         }
         for name in _PARAMETER.findall(operation.path)
     ]
@@ -157,11 +184,15 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[Document]:
             "in": "header",
             "required": False,
             "description": about,
-            "schema": {"type": "string"},
+            "schema": _HEADERS.get(name, {"type": "string"}),
         }
         for name, about in operation.headers.items()
     ]
     return found
+
+
+def _shape(operation: Operation, name: str) -> TypeAdapter[str]:
+    return _SHAPES.get(operation.resource if name == "id" else name, _ANY_ID)
 
 
 def _responses(operation: Operation, schemas: _Schemas) -> Document:
@@ -179,16 +210,13 @@ def _responses(operation: Operation, schemas: _Schemas) -> Document:
     for status, errors in sorted(by_status.items()):
         if str(status) not in found:
             found[str(status)] = _refusal(errors, schemas)
+    for told, answer in found.items():
+        answer["headers"] = openapi_headers.of_answer(operation, int(told))
     return found
 
 
 def _refusal(errors: list[type[AppError]], schemas: _Schemas) -> Document:
-    answer: Document = {
+    return {
         "description": " ".join(f"`{error.code}`: {error.title}" for error in errors),
         "content": {_MEDIA: {"schema": schemas.of(ErrorAnswer, "serialization")}},
     }
-    if any(error.status in _WAITING for error in errors):
-        answer["headers"] = {
-            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-        }
-    return answer

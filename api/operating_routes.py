@@ -5,6 +5,7 @@ Rule T.
 
 from typing import Final
 
+from api.openapi_headers import IF_NONE_MATCH
 from api.routing import Limited, Operation, body
 from api.schemas.operations import HealthOut, NotReadyOut, ReadyOut, SignedIn, SignInIn
 from shared.errors import Unavailable
@@ -12,6 +13,7 @@ from shared.errors import Unavailable
 HTML: Final = "text/html"
 TEXT: Final = "text/plain"
 JSON: Final = "application/json"
+_UNCHANGED: Final = {IF_NONE_MATCH: "The `ETag` of what the caller has; `304` if that is still the same."}
 
 OPERATING: Final = (
     Operation(
@@ -48,7 +50,8 @@ OPERATING: Final = (
         resource="openapi",
         area="Operate",
         about="This document.",
-        answers={200: JSON},
+        headers=_UNCHANGED,
+        answers={200: JSON, 304: None},
     ),
     Operation(
         method="GET",
@@ -56,7 +59,8 @@ OPERATING: Final = (
         resource="docs",
         area="Operate",
         about="This document as a page.",
-        answers={200: HTML},
+        headers=_UNCHANGED,
+        answers={200: HTML, 304: None},
     ),
 )
 

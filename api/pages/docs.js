@@ -1,6 +1,6 @@
 /** Draws /openapi.json as a page: areas, operations, and the shapes of what they take and give. No library, no network. */
 
-const METHODS = ["get", "put", "post", "delete"];
+const METHODS = ["get", "put", "post", "patch", "delete"];
 let schemas = {};
 
 /** Make an element; children are texts or elements. Text never becomes markup. */

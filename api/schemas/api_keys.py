@@ -8,7 +8,11 @@ from typing import Annotated, NotRequired
 from pydantic import Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from api.schemas.common import STRICT, Answer, Instant
+from api.schemas.common import STRICT, Answer, GivenInstant, Instant
+from shared.auth.principal import KEY_SCOPES
+
+# Which there are is checked with those that the maker holds, so that one answer names all that cannot be given.
+_Scope = Annotated[str, Field(json_schema_extra={"enum": sorted(KEY_SCOPES)})]
 
 
 @with_config(STRICT)
@@ -16,9 +20,9 @@ class ApiKeyIn(TypedDict):
     """A key to be made."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
-    scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
+    scopes: Annotated[list[_Scope], Field(min_length=1, max_length=20)]
     expires_at: NotRequired[
-        Annotated[str | None, Field(description="RFC 3339 with a zone; never if absent.")]
+        Annotated[GivenInstant | None, Field(description="RFC 3339 with a zone; never if absent.")]
     ]
 
 

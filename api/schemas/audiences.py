@@ -20,6 +20,9 @@ SAMPLE_MAX: Final = 20
 Topics = Annotated[list[Topic], FailFast(), Field(max_length=TOPICS_MAX)]
 Segments = Annotated[list[SegmentName], FailFast(), Field(max_length=SEGMENTS_MAX)]
 
+# Not a constraint of pydantic's: whoever names a conversation is told that this version does not serve them.
+_Nothing = Annotated[str, Field(json_schema_extra={"maxLength": 0})]
+
 
 @with_config(STRICT)
 class ExcludeIn(TypedDict, total=False):
@@ -45,7 +48,7 @@ class AudienceIn(TypedDict, total=False):
     exclude_actor: Annotated[
         UserId | None, Field(description="Who did what this is about, and gets nothing of it.")
     ]
-    conversation: Annotated[str | None, Field(description="Not served yet.")]
+    conversation: Annotated[_Nothing | None, Field(description="Not served yet: null, or empty.")]
 
 
 @with_config(STRICT)

@@ -7,10 +7,26 @@ as a nested model in 7 us, and half of the speed of a batch is this check.
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, TypeAdapter
+from pydantic.config import JsonDict
+from pydantic.types import JsonValue
 from typing_extensions import TypedDict
 
 STRICT: Final = ConfigDict(extra="forbid", strict=True)
 """For every request: an unknown field is refused, and `false` is no integer."""
+
+
+def shown(example: JsonDict) -> ConfigDict:
+    """STRICT, with an example in the document."""
+    return ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [example]})
+
+
+def one_of(*names: str, example: JsonDict) -> ConfigDict:
+    """STRICT, for a body that holds exactly one of these fields: the document says so, the use case checks it."""
+    choices: list[JsonValue] = [{"required": [name]} for name in names]
+    return ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"oneOf": choices, "examples": [example]}
+    )
+
 
 ID_MAX: Final = 128
 _PLAIN = r"[^\x00-\x1f\x7f]"
@@ -34,9 +50,17 @@ UserIds = Annotated[list[UserId], FailFast()]
 """The first bad one is named, not each of 60,000."""
 
 JsonObject = dict[str, Any]
+_DATE_TIME: Final[JsonDict] = {"format": "date-time"}
 Instant = Annotated[
-    str, Field(description="RFC 3339, UTC, milliseconds.", examples=["2026-01-01T00:00:00.000Z"])
+    str,
+    Field(
+        description="RFC 3339, UTC, milliseconds.",
+        examples=["2026-01-01T00:00:00.000Z"],
+        json_schema_extra=_DATE_TIME,
+    ),
 ]
+GivenInstant = Annotated[str, Field(json_schema_extra=_DATE_TIME)]
+"""An instant in a request: RFC 3339 with a zone, read by api.instants."""
 NotificationId = Annotated[
     str, Field(description="UUIDv7.", examples=["019b7667-6c00-7000-8000-0123456789ab"])
 ]

@@ -14,9 +14,11 @@ from api.schemas.common import (
     Counts,
     Cursor,
     EventName,
+    GivenInstant,
     Instant,
     JsonObject,
     NotificationId,
+    one_of,
 )
 
 PAGE_MAX: Final = 100
@@ -46,10 +48,12 @@ class MarkFilter(TypedDict, total=False):
 
     state: InboxState
     event: EventName
-    before: Annotated[str, Field(description="RFC 3339 with a zone: only what was accepted before it.")]
+    before: Annotated[
+        GivenInstant, Field(description="RFC 3339 with a zone: only what was accepted before it.")
+    ]
 
 
-@with_config(STRICT)
+@with_config(one_of("ids", "filter", example={"filter": {"event": "order.paid"}}))
 class MarkIn(TypedDict, total=False):
     """What to mark: either `ids` or `filter`."""
 

@@ -7,6 +7,7 @@ not there yet instead of being told that the field does not exist.
 from typing import Annotated, Any, Final, Literal, Required
 
 from pydantic import Field, StringConstraints, TypeAdapter, with_config
+from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
 from api.schemas.audiences import AudienceIn
@@ -22,6 +23,7 @@ from api.schemas.common import (
     NotificationId,
     Tag,
     UserId,
+    shown,
 )
 
 TAGS_MAX: Final = 16
@@ -60,7 +62,10 @@ class ContentIn(TypedDict, total=False):
     tags: Annotated[list[Tag], Field(max_length=TAGS_MAX, description="Kept with the notification.")]
 
 
-@with_config(STRICT)
+_ORDER_PAID: Final[JsonDict] = {"to": {"users": ["ana"]}, "event": "order.paid", "data": {"order": 17}}
+
+
+@with_config(shown(_ORDER_PAID))
 class NotificationIn(ContentIn, total=False):
     """A notification to be sent."""
 

@@ -6,9 +6,19 @@ Rule P.
 from typing import Annotated, Final, Literal, Required
 
 from pydantic import Field, StringConstraints, with_config
+from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
-from api.schemas.common import STRICT, Answer, Cursor, Instant, JsonObject, NotificationId
+from api.schemas.common import (
+    STRICT,
+    Answer,
+    Cursor,
+    GivenInstant,
+    Instant,
+    JsonObject,
+    NotificationId,
+    one_of,
+)
 from api.schemas.notifications import ContentIn
 from api.schemas.users import TimeZone
 from shared.domain.cron import LENGTH
@@ -30,10 +40,10 @@ Zone = Annotated[
     TimeZone, Field(description="An IANA name such as `Europe/Berlin`, for `cron`; `UTC` if absent.")
 ]
 Start = Annotated[
-    str | None,
+    GivenInstant | None,
     Field(description="RFC 3339; the first instant at which it may fire, and from which `every` counts."),
 ]
-End = Annotated[str | None, Field(description="RFC 3339; the last instant at which it may fire.")]
+End = Annotated[GivenInstant | None, Field(description="RFC 3339; the last instant at which it may fire.")]
 CatchingUp = Annotated[
     Literal["skip", "once", "all"],
     Field(
@@ -43,7 +53,13 @@ CatchingUp = Annotated[
 ]
 
 
-@with_config(STRICT)
+_EVERY_HOUR: Final[JsonDict] = {
+    "every": 3600,
+    "notification": {"to": {"users": ["ana"]}, "event": "hour.over"},
+}
+
+
+@with_config(one_of("cron", "every", example=_EVERY_HOUR))
 class ScheduleIn(TypedDict, total=False):
     """What is sent when; one of `cron` and `every`."""
 

@@ -6,7 +6,7 @@ here are for the documentation.
 
 from typing import Annotated, Final, NotRequired
 
-from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, with_config
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType, TypedDict
 
@@ -48,6 +48,11 @@ _Texts = Annotated[list[str], Field(min_length=1, max_length=VALUES)]
 _Ordered = str | float
 
 
+def _some_test(*, beside: int) -> ConfigDict:
+    """STRICT, for a rule of at least one test and `beside` other fields."""
+    return ConfigDict(extra="forbid", strict=True, json_schema_extra={"minProperties": beside + 1})
+
+
 @with_config(STRICT)
 class AllRule(TypedDict):
     """Each of these rules holds."""
@@ -69,7 +74,7 @@ class NotRule(TypedDict):
     not_: Annotated["Rule", Field(alias="not")]
 
 
-@with_config(STRICT)
+@with_config(_some_test(beside=1))
 class AttributeRule(TypedDict):
     """Of one of the user's attributes; of several tests each must pass."""
 
@@ -84,7 +89,7 @@ class AttributeRule(TypedDict):
     gte: NotRequired[_Ordered]
 
 
-@with_config(STRICT)
+@with_config(_some_test(beside=0))
 class TextTests(TypedDict, total=False):
     """Tests of a text; of several each must pass."""
 

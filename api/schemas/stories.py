@@ -8,11 +8,21 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from api.schemas.common import STRICT, Answer, Cursor, EventName, Instant, Label, NotificationId, Tag
+from api.schemas.common import (
+    STRICT,
+    Answer,
+    Cursor,
+    EventName,
+    GivenInstant,
+    Instant,
+    Label,
+    NotificationId,
+    Tag,
+)
 from api.schemas.notifications import DeliveryState, NotificationStatus
 
 PAGE_MAX: Final = 100
-_Since = Annotated[str, Field(description="RFC 3339 with a zone: what was accepted then or later.")]
+_Since = Annotated[GivenInstant, Field(description="RFC 3339 with a zone: what was accepted then or later.")]
 Limit = Annotated[int, Field(ge=1, le=PAGE_MAX, description="50 if absent.")]
 
 
@@ -30,7 +40,7 @@ class NotificationsQuery(TypedDict, total=False):
         Label, Field(description="As it is told: `key:` and the id of a key, or `user:` and a name.")
     ]
     since: _Since
-    until: Annotated[str, Field(description="RFC 3339 with a zone: what was accepted before.")]
+    until: Annotated[GivenInstant, Field(description="RFC 3339 with a zone: what was accepted before.")]
     cursor: Cursor
     limit: Limit
 

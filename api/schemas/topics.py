@@ -15,6 +15,7 @@ _SHAPE: Final = (
     "1 to 16 segments of 1 to 64 of A-Z a-z 0-9 . _ : @ = , ~ -, joined by /, at most 255 characters"
 )
 _SEGMENT: Final = "[A-Za-z0-9._:@=,~-]{1,64}"
+_TOPIC: Final = f"{_SEGMENT}(?:/{_SEGMENT}){{0,15}}"
 
 
 def _topic(text: str) -> str:
@@ -40,11 +41,17 @@ Topic = Annotated[
         {
             "type": "string",
             "maxLength": 255,
-            "pattern": f"^{_SEGMENT}(?:/{_SEGMENT}){{0,15}}$",
+            "pattern": f"^{_TOPIC}$",
             "description": f"A topic: {_SHAPE}.",
             "examples": ["project/42/build"],
         }
     ),
 ]
-PATTERN: Final = TypeAdapter[str](Annotated[str, AfterValidator(_pattern)])
+PATTERN: Final = TypeAdapter[str](
+    Annotated[
+        str,
+        AfterValidator(_pattern),
+        WithJsonSchema({"type": "string", "maxLength": 255, "pattern": f"^(?:#|{_TOPIC}(?:/#)?)$"}),
+    ]
+)
 """A topic, or a wildcard such as `project/42/#`."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api import openapi
+from api import documents, openapi
 from api.routes import DEVELOPMENT, TABLE
 from shared.auth.principal import KEY_SCOPES, SCOPES, USER_SCOPES
 
@@ -34,10 +34,11 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for path in document["paths"].values() for operation in path.values()]
 
 
-def test_every_reference_leads_to_a_schema(document):
-    names = {reference.removeprefix("#/components/schemas/") for reference in references(document)}
-
-    assert names <= set(document["components"]["schemas"])
+def test_every_reference_leads_to_something(document):
+    for reference in references(document):
+        _, components, kind, name = reference.split("/")
+        assert components == "components"
+        assert name in document["components"][kind]
 
 
 def test_every_operation_is_there_once(document):
@@ -64,6 +65,74 @@ def test_a_protected_operation_names_its_scope_and_its_refusals(document):
 
 def test_every_scope_is_demanded_somewhere():
     assert {operation.scope for operation in TABLE} - {None} == KEY_SCOPES | USER_SCOPES
+
+
+def test_every_answer_names_its_headers(document):
+    for path, operations_of in document["paths"].items():
+        for operation in operations_of.values():
+            counted = path not in {"/health", "/readiness", "/metrics"}
+            for status, answer in operation["responses"].items():
+                names = set(answer["headers"])
+                assert "X-Request-Id" in names
+                assert counted == ({"RateLimit", "RateLimit-Policy"} <= names)
+                assert ("Retry-After" in names) == (status in {"429", "503"} and counted)
+                assert ("WWW-Authenticate" in names) == (status == "401")
+
+
+def test_whatever_is_counted_may_be_refused_for_now(document):
+    for path, operations_of in document["paths"].items():
+        for operation in operations_of.values():
+            assert ("429" in operation["responses"]) == (path not in {"/health", "/readiness", "/metrics"})
+
+
+def test_what_a_path_names_may_not_be_found(document):
+    for path, operations_of in document["paths"].items():
+        for operation in operations_of.values():
+            assert "{" not in path or "404" in operation["responses"], path
+
+
+def test_what_can_be_repeated_takes_a_key_and_says_when_it_was_repeated(document):
+    found = {
+        operation["operationId"]
+        for operation in operations(document)
+        for each in operation["parameters"]
+        if each["name"] == "Idempotency-Key" and each["in"] == "header" and each["schema"]["maxLength"] == 200
+    }
+    replayed = {
+        operation["operationId"]
+        for operation in operations(document)
+        for status, answer in operation["responses"].items()
+        if int(status) < 300 and "Idempotent-Replayed" in answer["headers"]
+    }
+
+    assert found == replayed
+    assert found == {
+        "post_notifications", "post_notifications_batch", "post_schedules", "post_schedules_run_now",
+    }  # fmt: skip
+
+
+def test_what_a_path_may_name_has_its_shape(document):
+    def shape(path: str, method: str) -> re.Pattern[str]:
+        return re.compile(document["paths"][path][method]["parameters"][0]["schema"]["pattern"])
+
+    topic = shape("/v1/topics/{topic}/subscribers", "get")
+    assert topic.search("project/42/#") and topic.search("#") and not topic.search("a/#/b")
+    assert shape("/v1/caps/{id}", "put").search("daily") and not shape("/v1/caps/{id}", "put").search("a b")
+    assert not shape("/v1/segments/{name}", "get").search(".x")
+    assert not shape("/v1/users/{user}", "put").search(" ")
+
+
+def test_what_takes_one_of_two_fields_says_so(document):
+    schemas = document["components"]["schemas"]
+
+    assert schemas["MarkIn"]["oneOf"] == [{"required": ["ids"]}, {"required": ["filter"]}]
+    assert schemas["ScheduleIn"]["oneOf"] == [{"required": ["cron"]}, {"required": ["every"]}]
+
+
+def test_the_page_draws_every_method(document):
+    (drawn,) = re.findall(r"const METHODS = (\[.*\]);", (documents.PAGES / "docs.js").read_text())
+
+    assert {method for path in document["paths"].values() for method in path} == set(json.loads(drawn))
 
 
 def test_a_body_may_be_refused_in_four_ways(document):
