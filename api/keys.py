@@ -70,6 +70,9 @@ class Keys:
 
     def revoke(self, app: str, id: str) -> None:
         """Revoke a key at once here, and within a second elsewhere. Raises NotFound."""
+        # A column of ASCII: MariaDB fails to compare it with other texts.
+        if not api_keys.is_id(id):
+            raise NotFound
         now_ms = self._clock.now_ms()
         self._database.run(lambda session: _revoke(session, app, id, now_ms))
         self._forget(id)
@@ -141,7 +144,9 @@ def _after(cursor: str | None) -> str | None:
         (after,) = paging.decode(_CURSOR, cursor, (str,))
     except paging.BadCursor:
         raise invalid("cursor", "Not a cursor of this list.") from None
-    return after if isinstance(after, str) else None
+    if not api_keys.is_id(after):
+        raise invalid("cursor", "Not a cursor of this list.")
+    return str(after)
 
 
 def _document(row: KeyRow) -> Document:

@@ -24,6 +24,7 @@ SECRET_BYTES: Final = 32
 _ID_ALPHABET: Final = string.ascii_lowercase + string.digits
 # 252 is the largest multiple of the 36 letters below 256: bytes above it would make some letters likelier.
 _FAIR_BYTES: Final = 256 - 256 % len(_ID_ALPHABET)
+_ID: Final = re.compile(r"[a-z0-9]{8}", re.ASCII)
 _SHAPE: Final = re.compile(r"bh_([a-z0-9]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -58,6 +59,11 @@ def _make_id(random: Callable[[int], bytes]) -> str:
         fair = (byte for byte in random(2 * ID_LENGTH) if byte < _FAIR_BYTES)
         letters.extend(_ID_ALPHABET[byte % len(_ID_ALPHABET)] for byte in fair)
     return "".join(letters[:ID_LENGTH])
+
+
+def is_id(text: str) -> bool:
+    """Say whether this can be the id of a key."""
+    return _ID.fullmatch(text) is not None
 
 
 def looks_like_key(credential: str) -> bool:

@@ -11,7 +11,9 @@ import pytest
 import redis
 from sqlalchemy.engine import make_url
 
+from shared.domain import paging
 from shared.store import users
+from tests.fixtures.databases import DIALECTS
 from tests.fixtures.redis_server import RedisServer
 from tests.integration.api.support import Api, until
 from tests.integration.migrating import migrate
@@ -210,3 +212,15 @@ def test_an_app_that_only_the_settings_know_has_no_keys(start_api, redis_url):
     refused = api.post("/v1/api-keys", {"name": "n", "scopes": ["users:read"]}, auth=token)
 
     assert (refused.status, refused.code) == (404, "not_found")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_id_that_no_key_can_have_is_not_found_on_any_database(
+    start_api, make_database, redis_url, dialect
+):
+    url = make_database(dialect)
+    migrate(url)
+    api = start_api(redis_url, url)
+
+    assert api.call("DELETE", "/v1/api-keys/8%F0%AB%BD%BE").status == 404
+    assert api.call("GET", f"/v1/api-keys?cursor={paging.encode('api-keys', chr(0x2BF7E))}").status == 422
