@@ -6,128 +6,33 @@ left as it is: a second run of the same group changes nothing and makes the same
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
-from typing import Final
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
-from shared.domain.audience import pages, recipients, repaged
-from shared.domain.notification import Status
+from shared.domain.audience import pages, repaged
 from shared.models import tables as t
-from shared.protocol.envelope import Body
 from shared.store import (
     apps,
     audiences,
     broadcasts,
     cancellations,
-    fates,
-    framing,
     names,
     page_failures,
     reading_back,
     rescues,
     scheduled,
 )
-from shared.store.allocation import Parcel, deliver
-from shared.store.apps import AppRow
+from shared.store.allocation import deliver
 from shared.store.bulk import Bulk, bulk_for
 from shared.store.framing import FrameSet
 from shared.store.pages import insert_pages
-from shared.store.rows import Member, NewNotification, PageRef, StoredGroup
-
-Cancelled = Mapping[str, frozenset[str] | None]
-_NONE: Final[Cancelled] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A member with what was decided about it. `nobody`: no frame will ever be made of it.
-
-    One with topics or segments is not `resolved` until it is certain that it is new; `parts` are the pages of its
-    audience then, if that is too big to be held. `scheduled`: it waits for its time. `to_all`: it has a place on the
-    stream of everyone. `cancelled`: names for whom it was cancelled meanwhile; None for all.
-    """
-
-    member: Member
-    app: AppRow
-    audience: list[str]
-    paged: bool = False
-    expired: bool = False
-    resolved: bool = True
-    parts: Iterator[Sequence[str]] | None = None
-    scheduled: bool = False
-    cancelled: frozenset[str] | None = frozenset()
-
-    @property
-    def to_all(self) -> bool:
-        return self.member.everyone and self.member.local_at is None
-
-    @property
-    def nobody(self) -> bool:
-        if self.scheduled or self.cancelled is None:
-            return False
-        return self.resolved and not self.paged and (self.expired or not (self.to_all or self.audience))
-
-    @property
-    def status(self) -> Status:
-        if self.cancelled is None:
-            return Status.CANCELLED
-        if self.scheduled:
-            return Status.SCHEDULED
-        return Status.EXPIRED if self.expired else Status.SENT if self.nobody else Status.SENDING
-
-    def parcel(self, users: Mapping[str, int]) -> Parcel:
-        m = self.member
-        terms = fates.terms(
-            app=self.app,
-            event=m.event,
-            priority=m.priority,
-            sent=m.send_at or m.accepted_at,
-            collapse_key=m.collapse_key,
-            local_at=m.local_at,
-            cancelled=self.cancelled or frozenset(),
-        )
-        pairs = [(users[name], name) for name in self.audience]
-        return Parcel(self.app, self.body(), pairs, self.expired, terms)
-
-    def row(self, now_ms: int) -> NewNotification:
-        m = self.member
-        return NewNotification(
-            id=m.id,
-            app_id=self.app.id,
-            event=m.event,
-            data=m.data_json,
-            priority=m.priority,
-            everyone=self.to_all or (self.scheduled and m.everyone),
-            recipients=len(self.audience),
-            status=self.status,
-            ttl=m.ttl,
-            accepted_at=m.accepted_at,
-            published_at=now_ms if self.nobody or self.cancelled is None else None,
-            expires_at=m.expires_at,
-            expired_at=now_ms if self.expired or self.cancelled is None else None,
-            sender=m.sender,
-            request_id=m.request_id,
-            collapse_key=m.collapse_key,
-            cancel_key=m.cancel_key,
-            thread_key=m.thread_key,
-            tags=m.tags_json,
-        )
-
-    def body(self) -> Body:
-        m = self.member
-        return framing.body(
-            id=m.id,
-            request_id=m.request_id,
-            event=m.event,
-            data=m.data_json,
-            sent_at=m.send_at or m.accepted_at,
-            expires_at=m.expires_at,
-        )
+from shared.store.plans import NONE, Cancelled, Plan, make_plans
+from shared.store.rows import Member, PageRef, StoredGroup
 
 
 def store_group(
@@ -137,7 +42,7 @@ def store_group(
     now_ms: int,
     push_after_s: int,
     page_size: int = 1000,
-    cancelled: Cancelled = _NONE,
+    cancelled: Cancelled = NONE,
 ) -> StoredGroup:
     """Store these members and give each delivery its number; what is stored already is read back.
 
@@ -151,12 +56,7 @@ def store_group(
     if not unique:
         return result
     bulk, frames = bulk_for(session), FrameSet()
-    known = apps.by_name(session, {member.app for member in unique.values()})
-    if retried := [member.id for member in unique.values() if member.retried]:
-        cancelled = {**rescues.take_cancelled(session, retried), **cancelled}
-    plans = [
-        _plan(m, known[m.app], now_ms, page_size, cancelled.get(m.id, frozenset())) for m in unique.values()
-    ]
+    plans = make_plans(session, list(unique.values()), now_ms, page_size, cancelled)
     new = bulk.insert_notifications(session, [plan.row(now_ms) for plan in plans], stored_at=now_ms)
     new |= _again(session, bulk, [plan for plan in plans if plan.member.id not in new], now_ms)
     fresh = [plan for plan in plans if plan.member.id in new]
@@ -188,31 +88,7 @@ def send_scheduled(
     return store_group(session, members, now_ms=now_ms, push_after_s=push_after_s, page_size=page_size)
 
 
-def _plan(
-    member: Member, app: AppRow, now_ms: int, page_size: int, cancelled: frozenset[str] | None
-) -> _Plan:
-    expired = member.expires_at <= now_ms
-    if cancelled is None:
-        return _Plan(member, app, recipients(member.users, member.exclude), cancelled=None)
-    if not expired and member.send_at is not None and member.send_at > now_ms:
-        # What is for everyone is not cancelled for some.
-        some = cancelled if not member.everyone else frozenset()
-        left = replace(member, exclude=(*member.exclude, *some)) if some else member
-        return _Plan(left, app, recipients(left.users, left.exclude), scheduled=True)
-    if audiences.is_dynamic(member):
-        return _Plan(member, app, [], expired=expired, resolved=False, cancelled=cancelled)
-    audience = [] if member.everyone else recipients(member.users, member.exclude)
-    if len(audience) > page_size:
-        # Of a big audience they have no row: nothing but the page would say whose it was.
-        return _Plan(member, app, _less(member, cancelled), paged=True, expired=expired)
-    return _Plan(member, app, audience, expired=expired, cancelled=cancelled)
-
-
-def _less(member: Member, cancelled: frozenset[str]) -> list[str]:
-    return recipients(member.users, (*member.exclude, *cancelled))
-
-
-def _resolved(session: Session, plan: _Plan, page_size: int) -> _Plan:
+def _resolved(session: Session, plan: Plan, page_size: int) -> Plan:
     """Look up who its audience is beyond names. Once for each notification: a later run takes what this one wrote,
     whoever came meanwhile. Of a big audience only the next pages are in memory."""
     member, app_id = plan.member, plan.app.id
@@ -232,7 +108,7 @@ def _resolved(session: Session, plan: _Plan, page_size: int) -> _Plan:
     return replace(plan, paged=True, parts=every, resolved=True)
 
 
-def _again(session: Session, bulk: Bulk, known: Sequence[_Plan], now_ms: int) -> set[str]:
+def _again(session: Session, bulk: Bulk, known: Sequence[Plan], now_ms: int) -> set[str]:
     """Store anew what had failed and was asked for again; the ids."""
     retried = [plan.member.id for plan in known if plan.member.retried]
     if not retried:
@@ -247,7 +123,7 @@ def _again(session: Session, bulk: Bulk, known: Sequence[_Plan], now_ms: int) ->
     return new
 
 
-def _note(session: Session, plan: _Plan, result: StoredGroup, page_size: int, now_ms: int) -> None:
+def _note(session: Session, plan: Plan, result: StoredGroup, page_size: int, now_ms: int) -> None:
     """Say what is left to do with a new notification."""
     id, priority = plan.member.id, plan.member.priority
     result.stored_ids.append(id)
@@ -265,7 +141,7 @@ def _note(session: Session, plan: _Plan, result: StoredGroup, page_size: int, no
         _complete(session, plan, receivers, now_ms)
 
 
-def _complete(session: Session, plan: _Plan, receivers: int, now_ms: int) -> None:
+def _complete(session: Session, plan: Plan, receivers: int, now_ms: int) -> None:
     """Complete a row that was inserted before its audience was looked up."""
     told = audiences.told(plan.member, audiences.missing_segments(session, plan.app.id, plan.member))
     values: dict[str, object] = {"recipients": receivers, "audience": told}
@@ -275,10 +151,10 @@ def _complete(session: Session, plan: _Plan, receivers: int, now_ms: int) -> Non
 
 
 def _deliver(
-    session: Session, bulk: Bulk, fresh: Sequence[_Plan], frames: FrameSet, *, now_ms: int, push_due_at: int
+    session: Session, bulk: Bulk, fresh: Sequence[Plan], frames: FrameSet, *, now_ms: int, push_due_at: int
 ) -> None:
     """Number and insert what is new and goes now: first what goes to everyone, then the users' own."""
-    to_all: dict[int, list[_Plan]] = defaultdict(list)
+    to_all: dict[int, list[Plan]] = defaultdict(list)
     wanted: dict[int, dict[str, None]] = defaultdict(dict)
     now = [plan for plan in fresh if not plan.scheduled and plan.cancelled is not None]
     direct = [plan for plan in now if plan.audience and not plan.paged]
