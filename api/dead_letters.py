@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from api import instants
-from api.validation import invalid
+from api.cursors import before_id
 from shared import logs, metrics
 from shared.clock import Clock, rfc3339
 from shared.db import Database
@@ -64,7 +64,7 @@ class DeadLetters:
 
     def page(self, app: str, query: Document) -> Document:
         """Return a page, the newest accepted first. Raises InvalidRequest."""
-        before, limit = _before(query.get("cursor")), query.get("limit", _PAGE)
+        before, limit = before_id(_CURSOR, query.get("cursor")), query.get("limit", _PAGE)
         with self._database.session() as session:
             found = apps.get(session, app)
             # One more than asked for, to know whether there is a next page.
@@ -192,18 +192,6 @@ def _own(found: _Buried | None, app: str) -> Entry:
     if found is None or found.entry.app != app:
         raise NotFound
     return found.entry
-
-
-def _before(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        (before,) = paging.decode(_CURSOR, cursor, (str,))
-    except paging.BadCursor:
-        raise invalid("cursor", "Not a cursor of this list.") from None
-    if not is_uuid7(before):
-        raise invalid("cursor", "Not a cursor of this list.")
-    return str(before)
 
 
 def _of_row(row: DeadRow) -> Document:

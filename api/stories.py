@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 
 from api import instants
 from api import notification_documents as documents
+from api.cursors import before_id
 from api.tallies import Counting, counted_of
-from api.validation import invalid
 from shared.db import Database
 from shared.domain import paging
 from shared.domain.notification import Status
 from shared.domain.tally import Tally
 from shared.errors import NotFound
-from shared.ids import is_uuid7
 from shared.protocol.journal import Entry
 from shared.redis.journal import Journal
 from shared.store import apps, notifications, stories
@@ -50,7 +49,7 @@ class Stories:
 
     def page(self, app: str, query: Document) -> Document:
         """Return a page, newest first; it may be short, and end only where `next` is null. Raises InvalidRequest."""
-        before, limit = _before(query.get("cursor")), query.get("limit", _PAGE)
+        before, limit = before_id(_CURSOR, query.get("cursor")), query.get("limit", _PAGE)
         status = Status(query["status"]) if "status" in query else None
         wanted = Wanted(
             status=Status.SENT if status in _DERIVED else status,
@@ -141,18 +140,6 @@ def _matches(entry: Entry, wanted: Wanted) -> bool:
         wanted.until is None or entry.accepted_at < wanted.until
     )
     return same and in_time and (wanted.tag is None or wanted.tag in orjson.loads(entry.tags_json))
-
-
-def _before(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        (before,) = paging.decode(_CURSOR, cursor, (str,))
-    except paging.BadCursor:
-        raise invalid("cursor", "Not a cursor of this list.") from None
-    if not is_uuid7(before):
-        raise invalid("cursor", "Not a cursor of this list.")
-    return str(before)
 
 
 def _instant(name: str, query: Document) -> int | None:
