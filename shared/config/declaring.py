@@ -3,10 +3,15 @@
 Defaults that depend on other settings are functions of what was read so far.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.config import JsonDict
+from pydantic_settings import NoDecode
+
+OFF = "off"
+NameList = Annotated[tuple[str, ...], NoDecode]
+"""A setting that is a comma separated list."""
 
 
 def setting(

@@ -14,7 +14,7 @@ from shared.config.settings import Settings
 _TABLE_HEAD = """# Settings
 
 This page is generated: `make docs` (or `python -m shared.config table`) writes it from the declarations in
-`shared/config/settings.py`. Settings are environment variables. An unknown name that begins with `BELLHOP_`
+`shared/config/`. Settings are environment variables. An unknown name that begins with `BELLHOP_`
 and a bad value are errors, and all of them are reported together; `python -m shared.config check` looks
 without starting anything.
 

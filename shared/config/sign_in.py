@@ -1,0 +1,55 @@
+"""Settings of identity: who may sign in, with what, and from which pages."""
+
+from pydantic import SecretStr, field_validator
+
+from shared.config.declaring import NameList, in_development, own_origins, setting
+from shared.config.general import General
+from shared.config.values import SigningKey, parse_signing_keys
+
+
+class SignIn(General):
+    """Tokens, pages, and the password of Flower."""
+
+    jwt_secrets: SecretStr = setting(
+        SecretStr(""),
+        "One or two `kid:secret` pairs, comma separated; the first signs, both verify; 32 bytes or more.",
+        group="Sign-in",
+    )
+    jwt_issuer: str = setting("", "If set, the claim `iss` that a token must carry.", shown="not checked")
+    jwt_audience: str = setting("", "If set, the claim `aud` that a token must carry.", shown="not checked")
+    jwt_type: str = setting("", "If set, the header `typ` that a token must carry.", shown="not checked")
+    jwt_leeway: int = setting(
+        10, "How far clocks may differ when `exp` and `nbf` are checked.", "seconds", ge=0, le=300
+    )
+    jwt_apps: NameList = setting(("main",), "The apps that tokens of our issuer may name, comma separated.")
+    token_ttl: int = setting(
+        3600, "Life of a token issued by `make token` and the development sign-in.", "seconds", ge=1
+    )
+    query_token: bool = setting(
+        in_development, "Accept `?token=` on the WebSocket handshake.", shown="true in development"
+    )
+    dev_sign_in: bool = setting(
+        in_development,
+        "Let anybody on this machine choose a user name in the console; refused in production.",
+        shown="true in development",
+    )
+    console: bool = setting(in_development, "Serve the page /console.", shown="true in development")
+    origins: NameList = setting(
+        own_origins,
+        "Origins of pages that may connect with a cookie and call the API, comma separated.",
+        shown="api's own in development, none in production",
+    )
+    flower_user: str = setting("bellhop", "The user name Flower asks for.")
+    flower_password: SecretStr = setting(
+        SecretStr(""), "The password Flower asks for; generated in development."
+    )
+
+    @field_validator("jwt_secrets")
+    @classmethod
+    def _check_keys(cls, value: SecretStr) -> SecretStr:
+        parse_signing_keys(value.get_secret_value())
+        return value
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """Return the JWT secrets by key id, the signing one first."""
+        return parse_signing_keys(self.jwt_secrets.get_secret_value())
