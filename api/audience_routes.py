@@ -7,7 +7,6 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from api.errors import DatabaseUnavailable
 from api.routing import Operation, body
 from api.schemas.audiences import PreviewIn, PreviewOut
 from api.schemas.common import Listing
@@ -21,6 +20,7 @@ from api.schemas.subscriptions import (
     TopicsQuery,
     UnsubscribedOut,
 )
+from shared.db import DatabaseUnavailable
 from shared.errors import InvalidRequest, NotFound, NotSupported
 
 _SUBSCRIBERS: Final = "/v1/topics/{topic:topic}/subscribers"

@@ -5,9 +5,9 @@ Rule T.
 
 from typing import Final
 
-from api.errors import DatabaseUnavailable
 from api.routing import Operation, body
 from api.schemas.cancellations import CancelByKeyIn, CancelIn, CancelledOut
+from shared.db import DatabaseUnavailable
 from shared.errors import NotFound, Unavailable
 
 CANCELLING: Final = (

@@ -5,10 +5,10 @@ Rule T.
 
 from typing import Final
 
-from api.errors import DatabaseUnavailable
 from api.routing import Operation, body
 from api.schemas.caps import CapIn, CapOut
 from api.schemas.common import Listing
+from shared.db import DatabaseUnavailable
 from shared.errors import Conflict, InvalidRequest, NotFound
 
 CAPS: Final = (

@@ -32,6 +32,7 @@ from api.subscriptions import Subscriptions
 from api.tallies import Counting
 from api.user_deliveries import UserDeliveries
 from shared.auth.tokens import MAIN_APP
+from shared.breaker import Breaker
 from shared.clock import Clock, SystemClock
 from shared.config import Settings
 from shared.db import Database
@@ -83,7 +84,8 @@ class Deps:
 
 def build(settings: Settings) -> Deps:
     """Make everything from the settings."""
-    clock, random, database = SystemClock(), os.urandom, Database(settings.database_url)
+    clock, random = SystemClock(), os.urandom
+    database = Database(settings.database_url, breaker=Breaker("database", monotonic=clock.monotonic))
     # Its own connections, with the deadline of an acceptance; the others may take longer.
     fast = client.connect(settings.redis_url, timeout=settings.accept_timeout, name="bellhop-api-intake")
     slow = client.connect(settings.redis_url, name="bellhop-api")

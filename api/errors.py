@@ -19,6 +19,7 @@ from api import limits
 from api.limits import OverLimit
 from api.request import ApiRequest
 from shared import logs
+from shared.db import DatabaseUnavailable
 from shared.errors import (
     AppError,
     BodyTooLarge,
@@ -53,12 +54,6 @@ _OF_STATUS: Final[dict[int, type[AppError]]] = {
 }
 _DATABASE_RETRY: Final = 2
 Handler = Callable[[ApiRequest, falcon.Response, Any, dict[str, Any]], None]
-
-
-class DatabaseUnavailable(Unavailable):
-    """The database does not answer; sending goes on, what reads or changes the database has to wait."""
-
-    title = "The database does not answer."
 
 
 def add_handlers(app: "falcon.App[Any, Any]", *, debug: bool) -> None:

@@ -12,7 +12,6 @@ from pydantic.json_schema import JsonSchemaMode
 
 from api import openapi_headers
 from api.acceptance import KEY_HEADER
-from api.errors import DatabaseUnavailable
 from api.routing import Limited, Operation, Table
 from api.schemas.caps import CAP_ID
 from api.schemas.common import USER_ID, ErrorAnswer
@@ -20,6 +19,7 @@ from api.schemas.segments import SEGMENT_NAME
 from api.schemas.topics import PATTERN
 from shared.auth.principal import SCOPES
 from shared.auth.tokens import TokenExpired, TokenInvalid
+from shared.db import DatabaseUnavailable
 from shared.errors import (
     AppError,
     BodyTooLarge,

@@ -12,7 +12,6 @@ from api.acceptance import KEY_HEADER
 from api.audience_routes import PREVIEWING, TOPICS
 from api.cancel_routes import CANCELLING
 from api.cap_routes import CAPS
-from api.errors import DatabaseUnavailable
 from api.operating_routes import DEVELOPMENT, OPERATING
 from api.routing import Limited, Operation, body
 from api.schedule_routes import SCHEDULES
@@ -35,6 +34,7 @@ from api.schemas.operations import CursorQuery
 from api.schemas.users import UserIn, UserOut
 from api.segment_routes import SEGMENTS
 from api.story_routes import STORIES
+from shared.db import DatabaseUnavailable
 from shared.domain.marks import Action
 from shared.errors import Conflict, IdempotencyMismatch, NotFound, NotSupported, Unavailable
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from api.acceptance import KEY_HEADER
-from api.errors import DatabaseUnavailable
 from api.routing import Operation, body
 from api.schemas.common import Listing
 from api.schemas.schedules import (
@@ -20,6 +19,7 @@ from api.schemas.schedules import (
     ScheduleOut,
     SchedulesQuery,
 )
+from shared.db import DatabaseUnavailable
 from shared.errors import AppError, Conflict, IdempotencyMismatch, InvalidRequest, NotFound, NotSupported
 
 _ONE: Final = "/v1/schedules/{id}"

@@ -7,11 +7,11 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from api.errors import DatabaseUnavailable
 from api.routing import Operation, body
 from api.schemas.audiences import PreviewOut
 from api.schemas.common import Listing
 from api.schemas.segments import SegmentDocument, SegmentIn, SegmentOut, SegmentsQuery
+from shared.db import DatabaseUnavailable
 from shared.errors import InvalidRequest, NotFound
 
 _ONE: Final = "/v1/segments/{name}"

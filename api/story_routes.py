@@ -7,11 +7,11 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from api.errors import DatabaseUnavailable
 from api.routing import Operation
 from api.schemas.common import Listing
 from api.schemas.notifications import NotificationSummary
 from api.schemas.stories import NotificationsQuery, UserDeliveriesQuery, UserDeliveryOut
+from shared.db import DatabaseUnavailable
 from shared.errors import NotFound, Unavailable
 
 STORIES: Final = (

@@ -13,9 +13,13 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from shared import logs
+from shared.breaker import Breaker, Meaning, Refused
+from shared.domain.breaker import State
+from shared.errors import Unavailable
 
 T = TypeVar("T")
 log = logs.get(__name__)
@@ -26,6 +30,8 @@ BUSY_SECONDS: Final = 10
 REST_SECONDS: Final = 1.0
 """A connection that rested longer is pinged before it is used."""
 CONNECT_SECONDS: Final = 3
+SILENCE_SECONDS: Final = 15
+"""How long the api waits for one answer of MariaDB, whose driver would wait for ever, also while it connects."""
 
 _POSTGRES_OPTIONS: Final = (
     # Statements are prepared while tables may be empty; a plan kept from then would read a grown table from end to end.
@@ -58,6 +64,17 @@ _MARIADB_AGAIN: Final = {
     1020: "serialization_failure",
     1062: "unique_race",
 }
+# What a driver says when there is no server behind it, or one that takes nobody in: SQLSTATE classes and codes
+# (PostgreSQL, appendix A), error numbers (MariaDB, "error codes"), names (SQLite, "result codes").
+_POSTGRES_AWAY: Final = ("08", "57P", "53300")
+_MARIADB_AWAY: Final = frozenset({1040, 1053, 1927, 2002, 2003, 2006, 2013})
+_SQLITE_AWAY: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR")
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer; sending goes on, what reads or changes the database has to wait."""
+
+    title = "The database does not answer."
 
 
 class RunAgain(Exception):
@@ -74,9 +91,16 @@ class Database:
         pool_size: int = 5,
         sleep: Callable[[float], None] | None = None,
         dice: Callable[[], float] = random.random,
+        breaker: Breaker | None = None,
     ) -> None:
-        """`url` as SQLAlchemy spells it; `dice` gives numbers in [0, 1) for the pauses between attempts."""
-        self.engine: Engine = _engine(make_url(url), pool_size)
+        """`url` as SQLAlchemy spells it; `dice` gives numbers in [0, 1) for the pauses between attempts.
+
+        With a `breaker`, whoever asks while the database is known to be away gets DatabaseUnavailable at once.
+        """
+        self.engine: Engine = _engine(make_url(url), pool_size, hurried=breaker is not None)
+        self._breaker = breaker
+        if breaker is not None:
+            event.listen(self.engine, "do_connect", self._before_connect)
         self._reading = self.engine.execution_options(bellhop_reading=True, **_read_only(self.dialect))
         # Looked up now, not when this module was imported: a gevent process may have replaced it since.
         self._sleep = sleep or time.sleep
@@ -90,7 +114,7 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session for reading. PostgreSQL and SQLite refuse writes in it; nothing in it is ever committed."""
-        with Session(self._reading) as session:
+        with self._guarded(), Session(self._reading) as session:
             yield session
             session.rollback()
 
@@ -101,7 +125,7 @@ class Database:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with Session(self.engine) as session, session.begin():
+                with self._guarded(), Session(self.engine) as session, session.begin():
                     return fn(session)
             except (DBAPIError, RunAgain) as error:
                 reason = self._reason(error)
@@ -113,12 +137,44 @@ class Database:
 
     def ping(self) -> None:
         """One round trip. Raises sqlalchemy.exc.DBAPIError when the database does not answer."""
-        with self._reading.connect() as connection:
+        with self._guarded(), self._reading.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
         """Close the idle connections."""
         self.engine.dispose()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        if self._breaker is None:
+            yield
+            return
+        try:
+            with self._breaker.calling(self._meaning):
+                yield
+        except Refused as refused:
+            raise DatabaseUnavailable(retry_after=max(refused.wait, 1)) from None
+
+    def _before_connect(self, *_: Any) -> None:
+        # Those who waited in the pool's queue while others found out: they do not wait for a connection of their own.
+        if self._breaker is not None and self._breaker.state is State.OPEN:
+            raise DatabaseUnavailable(retry_after=max(self._breaker.wait, 1))
+
+    def _meaning(self, error: Exception) -> Meaning:
+        """Say whether the database was there: one that refuses a statement, or lets it wait for a lock, is."""
+        if isinstance(error, (PoolTimeout, DatabaseUnavailable)):
+            return Meaning.NOTHING
+        away = isinstance(error, DBAPIError) and (error.connection_invalidated or self._is_away(error))
+        return Meaning.FAILED if away else Meaning.ANSWERED
+
+    def _is_away(self, error: DBAPIError) -> bool:
+        if self.dialect == "postgresql":
+            state = getattr(error.orig, "sqlstate", None)
+            # A connection that did not come about has no state.
+            return error.statement is None if state is None else state.startswith(_POSTGRES_AWAY)
+        if self.dialect == "sqlite":
+            return str(getattr(error.orig, "sqlite_errorname", "")).startswith(_SQLITE_AWAY)
+        return _number(error) in _MARIADB_AWAY
 
     def _reason(self, error: DBAPIError | RunAgain) -> str | None:
         """Why the transaction should run again, or None if that would not help."""
@@ -130,8 +186,13 @@ class Database:
             return _POSTGRES_AGAIN.get(getattr(error.orig, "sqlstate", None) or "")
         if self.dialect == "sqlite":
             return _sqlite_reason(error)
-        number = error.orig.args[0] if error.orig is not None and error.orig.args else None
-        return _MARIADB_AGAIN.get(number) if isinstance(number, int) else None
+        return _MARIADB_AGAIN.get(_number(error))
+
+
+def _number(error: DBAPIError) -> int:
+    """Return MariaDB's number of the error; 0 without one."""
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return number if isinstance(number, int) else 0
 
 
 def _sqlite_reason(error: DBAPIError) -> str | None:
@@ -142,7 +203,8 @@ def _sqlite_reason(error: DBAPIError) -> str | None:
     return "unique_race" if isinstance(error, IntegrityError) and unique else None
 
 
-def _engine(url: URL, pool_size: int) -> Engine:
+def _engine(url: URL, pool_size: int, *, hurried: bool) -> Engine:
+    """`hurried`: somebody waits for each answer, so that none may be waited for without end."""
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 2 * pool_size}
     match url.get_backend_name():
         case "postgresql":
@@ -158,6 +220,7 @@ def _engine(url: URL, pool_size: int) -> Engine:
                 "charset": "utf8mb4",
                 "init_command": _MARIADB_INIT,
                 "connect_timeout": CONNECT_SECONDS,
+                **({"read_timeout": SILENCE_SECONDS} if hurried else {}),
             }
             engine = create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, **options)
             return _ping_when_idle(engine)

@@ -59,6 +59,15 @@ quota_refused_total = Counter(
 enqueue_failed_total = Counter(
     "bellhop_enqueue_failed", "Accepted notifications whose job could not be sent; the reconciler sends it."
 )
+breaker_state = Gauge(
+    "bellhop_breaker_state",
+    "Whether something that we call is asked: 0 as ever (closed), 1 by one call on trial, 2 not at all (open).",
+    ["name"],
+    multiprocess_mode="livemax",
+)
+breaker_refused_total = Counter(
+    "bellhop_breaker_refused", "Calls that were not made because the one to call did not answer.", ["name"]
+)
 http_requests_total = Counter("bellhop_http_requests", "Requests answered.", ["route", "method", "status"])
 http_seconds = Histogram("bellhop_http_seconds", "Time to answer a request.", ["route"], buckets=_LATENCY)
 jobs_total = Counter("bellhop_jobs", "Jobs run.", ["job", "outcome"])

@@ -14,6 +14,7 @@ ROWS = (
     ("shared.services",),
     ("shared.store",),
     ("shared.db", "shared.models", "shared.redis", "shared.queue"),
+    ("shared.breaker",),
     ("shared.config", "shared.logs", "shared.metrics", "shared.broker"),
     ("shared.protocol", "shared.domain", "shared.auth"),
     ("shared.errors", "shared.clock", "shared.ids"),

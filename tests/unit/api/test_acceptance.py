@@ -8,8 +8,8 @@ import pytest
 
 from api.acceptance import Acceptance, Limits, Origin, read_key
 from api.audiences import Excluded, Lookups, Names
-from api.errors import DatabaseUnavailable
 from api.intake import GroupLimits, Intake
+from shared.db import DatabaseUnavailable
 from shared.errors import (
     BodyTooLarge,
     IdempotencyMismatch,
