@@ -38,6 +38,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "redis": ("shared.redis",),
     "hiredis": ("shared.redis", "wsnode"),
     "jwt": ("shared.auth.tokens",),
+    "socketio": ("wsnode.socketio.packets",),
+    "engineio": ("wsnode.socketio.engine", "wsnode.socketio.packets"),
     "sqlalchemy": ("shared.db", "shared.models", "shared.store", "shared.services"),
     "sqlmodel": ("shared.db", "shared.models", "shared.store", "shared.services"),
     "psycopg": ("shared.db",),
