@@ -1,8 +1,8 @@
 """What travels worker -> node on Redis: the versioned envelope, and the frames that a worker hands over.
 
 The first line says version and kind, the rest depends on the kind. Fragments pass through unparsed; an unknown
-version is refused whole. `frames`, `all` and `retract` are assembled inside Redis (lua/publish_me.lua,
-publish_all.lua, retract.lua); `encode_frames` is a readable twin, and a test holds both to the same bytes.
+version is refused whole. `frames`, `all`, `retract` and `presence` are assembled inside Redis (lua/publish_me.lua,
+publish_all.lua, retract.lua, presence.lua); `encode_frames` is a readable twin: a test holds both to the same bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from shared.protocol.presence import Presence, decode_presence
 from shared.protocol.retract import Retract, decode_retract
 
 VERSION = 1
@@ -179,7 +180,7 @@ class ReplayPart:
     all_since: int | None = None
 
 
-Envelope = Frames | All | Reply | State | Synced | Probe | ReplayPart | Retract
+Envelope = Frames | All | Reply | State | Synced | Probe | ReplayPart | Retract | Presence
 
 
 def encode_frames(app: str, epoch: str, bodies: Sequence[Body], items: Sequence[Item]) -> bytes:
@@ -287,4 +288,5 @@ _DECODERS: dict[str, Callable[[list[str], bytes], Envelope]] = {
     "probe": lambda words, _: Probe(int(words[0])),
     "replay": _replay,
     "retract": decode_retract,
+    "presence": decode_presence,
 }

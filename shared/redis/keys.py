@@ -19,6 +19,12 @@
 | tail:me:{app}:{user} | ZSET by seq | newest frames of one user | 15 min after the last |
 | lease:{node} | STRING | the node is alive | 15 s, renewed each 5 s |
 | nodes | SET | nodes that took a lease | until dropped or found dead |
+| online:{node} | HASH `app user` -> connections | who is on the node | until they leave, or its death was swept |
+| present:nodes | SET | nodes that may have users online | until their death was swept |
+| present:leaving | ZSET `app user` by ms | who is gone, and when that is told | the grace, or until back |
+| present:seen | HASH `app user` -> ms | when who left was last here | until the commit |
+| watch:{app}:{user} | SET | nodes that want to know whether the user is online | 2 min, renewed each 30 s |
+| connections:log | HASH connection -> JSON | connections that opened or closed | until the commit |
 | acks | HASH `app user` -> `me all` | acks not yet in the database | until the commit |
 | receipts:nudge | STRING | a `receipts` job is on its way | 200 ms |
 | tally:{id} | STRING JSON | deliveries of a big notification by state, counted a moment ago | 1 h |
@@ -38,6 +44,10 @@ JOURNAL_BYTES = "journal:bytes"
 JOURNAL_CANCELLED = "journal:cancelled"
 JOURNAL_CANCELLED_BYTES = "journal:cancelled:bytes"
 NODES = "nodes"
+PRESENT_NODES = "present:nodes"
+PRESENT_LEAVING = "present:leaving"
+PRESENT_SEEN = "present:seen"
+CONNECTIONS_LOG = "connections:log"
 ACKS = "acks"
 RECEIPTS_NUDGE = "receipts:nudge"
 READINESS = "readiness"
@@ -79,6 +89,16 @@ def limit(name: str, policy: str, subject: str) -> str:
 def lease(node: str) -> str:
     """STRING; while it exists the node's presence counts."""
     return f"lease:{node}"
+
+
+def online(node: str) -> str:
+    """HASH; whoever is on the node, with the number of connections."""
+    return f"online:{node}"
+
+
+def watch(app: str, user: str) -> str:
+    """SET of the nodes that watch a user."""
+    return f"watch:{app}:{user}"
 
 
 def tally(id: str) -> str:

@@ -23,6 +23,7 @@ class Leases:
             pipeline = self._client.pipeline(transaction=True)
             pipeline.set(keys.lease(node), address, ex=self._life)
             pipeline.sadd(keys.NODES, node)
+            pipeline.sadd(keys.PRESENT_NODES, node)
             pipeline.execute()
 
     def renew(self, node: str) -> bool:

@@ -66,14 +66,19 @@ class Tails:
 
 
 class Streams:
-    """Adapter of the scripts on stream:{app}:{user}; `life` is in seconds."""
+    """Adapter of the scripts on stream:{app}:{user}; `life` is in seconds. How presence is told is for nodes to say:
+    after a `grace` in seconds, and with `everybody` to all nodes instead of those that watch."""
 
-    def __init__(self, client: redis.Redis, *, life: int = 900) -> None:
+    def __init__(
+        self, client: redis.Redis, *, life: int = 900, grace: float = 10, everybody: bool = False
+    ) -> None:
         self._client = client
         self._life = life
-        self._connect = Script("connect")
-        self._disconnect = Script("disconnect")
-        self._positions = Script("positions")
+        self._grace = round(grace * 1000)
+        self._everybody = int(everybody)
+        self._connect = Script("connect", "presence")
+        self._disconnect = Script("disconnect", "presence")
+        self._positions = Script("positions", "presence")
         self._put = Script("stream_put")
         self._run_id = Script("run_id")
         self._tops = Script("tops")
@@ -83,7 +88,8 @@ class Streams:
     def connect(self, node: str, users: Sequence[tuple[str, str, Since]]) -> list[Connected]:
         """Register (app, user) on a node and read record and tails, in one round trip. Raises RedisUnavailable."""
         calls: list[tuple[list[str], list[Argument]]] = [
-            (_keys(app, user), [node, self._life, *_since(since)]) for app, user, since in users
+            (_keys(app, user), [node, self._life, *_since(since), self._everybody])
+            for app, user, since in users
         ]
         run, *replies = self._connect.run_many(self._client, calls, first=self._run_id)
         return [_connected(reply, run) for reply in replies]
@@ -92,7 +98,7 @@ class Streams:
         """Take (app, user) off a node. Raises RedisUnavailable."""
         for start in range(0, len(users), BATCH):
             names = [keys.stream(app, user) for app, user in users[start : start + BATCH]]
-            self._disconnect.run(self._client, [], [node, self._life, *names])
+            self._disconnect.run(self._client, [], [node, self._life, self._grace, *names])
 
     def positions(self, node: str, users: Sequence[tuple[str, str]]) -> list[tuple[str | None, int | None]]:
         """Renew presence of (app, user) on a node; (epoch, top) of each, None where this run of Redis has no
@@ -103,7 +109,9 @@ class Streams:
         found: list[tuple[str | None, int | None]] = []
         for start in range(0, len(users), BATCH):
             names = [keys.stream(app, user) for app, user in users[start : start + BATCH]]
-            for epoch, top in self._positions.run(self._client, [], [node, self._life, *names]):
+            for epoch, top in self._positions.run(
+                self._client, [], [node, self._life, self._everybody, *names]
+            ):
                 found.append(_top(epoch, top))
         return found
 
@@ -181,7 +189,8 @@ RECORD = (
     "b_at",
     "bytes",
 )
-"""The fields of a record that come from the database, and the run they were put in; `nodes` is presence and stays."""
+"""The fields of a record that come from the database, and the run they were put in; presence (`nodes`, `online`)
+stays."""
 
 
 def decode_member(raw: bytes) -> TailFrame:

@@ -1,14 +1,16 @@
--- Register a user on a node, then read record and tails: in this order, so that nothing falls between.
+-- Register a user on a node, then read record and tails: in this order, so that nothing falls between. After presence.lua.
 -- KEYS: stream:{app}:{user}, tail:me:{app}:{user}, app:{app}, tail:all:{app}.
--- ARGV: node, life s, since epoch, since me, since all ('' = none).
+-- ARGV: node, life s, since epoch, since me, since all ('' = none), whether everybody is told of who comes ('1').
 -- Returns {record fields, app epoch, app top, app run, me tail, all tail}; the last field of a record is its
 -- run. Tails start after since, or after what is acked.
 local node = ARGV[1]
-local nodes = redis.call('HGET', KEYS[1], 'nodes') or ''
+local was = redis.call('HMGET', KEYS[1], 'nodes', 'online')
+local nodes = was[1] or ''
 if not string.find(',' .. nodes .. ',', ',' .. node .. ',', 1, true) then
   nodes = nodes == '' and node or nodes .. ',' .. node
   redis.call('HSET', KEYS[1], 'nodes', nodes)
 end
+presence_join(KEYS[1], node, was[2], false, ARGV[6])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 local record = redis.call('HMGET', KEYS[1], 'epoch', 'top', 'rev', 'acked', 'all_acked', 'total', 'unseen', 'unread',
   'archived', 'b_at', 'b_total', 'b_unseen', 'b_unread', 'b_archived', 'run')
