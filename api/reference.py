@@ -90,8 +90,9 @@ def _name(operation: Operation) -> str:
 def _scopes() -> Iterator[str]:
     yield "## Scopes"
     yield ""
-    yield "What a credential may do. A user's token always has those of the inbox; others stand in its claim `scope`,"
-    yield "separated by spaces. Those of an API key are chosen when it is made."
+    yield "What a credential may do. A user's token always has those of the inbox and those of `BELLHOP_USER_SCOPES`"
+    yield "(in development `messages:write` and `presence:read`); others stand in its claim `scope`, separated by"
+    yield "spaces. Those of an API key are chosen when it is made."
     yield ""
     yield "| scope | an API key can hold it | meaning |"
     yield "|---|---|---|"

@@ -4,29 +4,25 @@ Rule P, the one file that knows PyJWT. The algorithm is a constant and never tak
 among our own secrets; time comes in as an argument, so PyJWT's own clock checks are off and repeated here.
 """
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import jwt
 
+from shared.auth import claims as claims_of
+from shared.auth.claims import MAIN_APP, TokenExpired, TokenInvalid
 from shared.auth.principal import Principal, user_principal
-from shared.errors import Unauthenticated
+
+__all__ = ["MAIN_APP", "TokenExpired", "TokenInvalid", "issue", "verify"]
 
 ALGORITHM: Final = "HS256"
-MAIN_APP: Final = "main"
 TOKEN_MAX: Final = 4096
 """Longer credentials are refused before any work is done on them."""
 
-USER_MAX: Final = 128
-_APP: Final = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII)
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _JWT: Final = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 # Before this many milliseconds it was 1973: a smaller `now` is surely meant in seconds and would accept old tokens.
 _EARLIEST_MS: Final = 100_000_000_000
-# The largest exp that still is a time (year 9999); beyond it dates overflow elsewhere.
-_LATEST_S: Final = 253_402_300_799
 
 
 class Secret(Protocol):
@@ -70,23 +66,24 @@ class TokenSettings(Protocol):
         """Apps that a token may name: a list, or names separated by commas."""
         ...
 
-
-class TokenInvalid(Unauthenticated):
-    """The token cannot be accepted, and would not be later: get another one by signing in."""
-
-    code, title = "token_invalid", "This token is not valid."
-
-
-class TokenExpired(Unauthenticated):
-    """The token was good and is over: renew it and come back."""
-
-    code, title = "token_expired", "This token has expired."
+    @property
+    def user_scopes(self) -> Iterable[str]:
+        """Scopes that every user's token has besides those it names."""
+        ...
 
 
-def issue(
-    settings: TokenSettings, *, user: str, app: str, ttl: float, now: int, scopes: Iterable[str] = ()
+def issue(  # noqa: PLR0913  # each is a claim
+    settings: TokenSettings,
+    *,
+    user: str,
+    app: str,
+    ttl: float,
+    now: int,
+    scopes: Iterable[str] = (),
+    session: str | None = None,
 ) -> str:
-    """Sign a token for `user` of `app` that lives `ttl` seconds from `now` (epoch milliseconds)."""
+    """Sign a token for `user` of `app` that lives `ttl` seconds from `now` (epoch milliseconds); it ends with its
+    `session`, if it names one."""
     _check_now(now)
     keys = _keys(settings.jwt_secrets.get_secret_value())
     if not keys:
@@ -97,6 +94,8 @@ def issue(
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience:
         claims["aud"] = settings.jwt_audience
+    if session is not None:
+        claims["sid"] = session
     if granted := " ".join(sorted(set(scopes))):
         claims["scope"] = granted
     headers = {"kid": kid, "typ": settings.jwt_type or "JWT"}
@@ -109,12 +108,14 @@ def verify(settings: TokenSettings, token: str, *, now: int) -> Principal:
     if len(token) > TOKEN_MAX:
         raise TokenInvalid("The token is too long.")
     claims = _decode(settings, token)
-    expires_at = _check_times(claims, now_s=now / 1000, leeway=settings.jwt_leeway)
+    expires_at = claims_of.check_times(claims, now_s=now / 1000, leeway=settings.jwt_leeway)
     return user_principal(
-        app=_app_of(claims, _apps(settings.jwt_apps)),
-        user=_user_of(claims),
-        scopes=_scopes_of(claims),
+        app=claims_of.app_of(claims, _apps(settings.jwt_apps)),
+        user=claims_of.user_of(claims),
+        scopes=(*claims_of.scopes_of(claims), *settings.user_scopes),
         expires_at=expires_at * 1000,
+        session=claims_of.session_of(claims),
+        issued_at=claims_of.issued_at(claims),
     )
 
 
@@ -209,62 +210,3 @@ def _check_type(header: dict[str, Any], wanted: str | None) -> None:
 
 def _bare_type(name: str) -> str:
     return name.lower().removeprefix("application/")
-
-
-def _check_times(claims: dict[str, Any], *, now_s: float, leeway: float) -> int:
-    """Check exp and nbf; return exp in whole seconds."""
-    expires = _numeric_date(claims, "exp")
-    if expires is None:
-        raise TokenInvalid("The token lacks the claim exp.")
-    if expires <= now_s - leeway:
-        raise TokenExpired
-    not_before = _numeric_date(claims, "nbf")
-    if not_before is not None and not_before > now_s + leeway:
-        raise TokenInvalid("The token is not valid yet.")
-    return int(expires)
-
-
-def _numeric_date(claims: dict[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST_S:
-        raise TokenInvalid(f"The claim {name} is not a time.")
-    return value
-
-
-def _user_of(claims: dict[str, Any]) -> str:
-    """Read the user from `sub` or `userId`; two that differ name nobody."""
-    named = [_user_text(claims[claim], claim) for claim in ("sub", "userId") if claims.get(claim) is not None]
-    if not named:
-        raise TokenInvalid("The token names no user (sub).")
-    if len(set(named)) > 1:
-        raise TokenInvalid("The claims sub and userId name different users.")
-    return named[0]
-
-
-def _user_text(value: Any, claim: str) -> str:
-    # A bool is an int to Python but not to the caller.
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not text.strip() or len(text) > USER_MAX or _CONTROL.search(text):
-        raise TokenInvalid(f"The claim {claim} is not a user id.")
-    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise TokenInvalid(f"The claim {claim} is not a user id.")
-    return text
-
-
-def _app_of(claims: dict[str, Any], allowed: frozenset[str]) -> str:
-    app = claims.get("app", MAIN_APP)
-    if not isinstance(app, str) or not _APP.fullmatch(app):
-        raise TokenInvalid("The claim app is not an app name.")
-    if app not in allowed:
-        raise TokenInvalid("The token is for an app that it may not name here.")
-    return app
-
-
-def _scopes_of(claims: dict[str, Any]) -> tuple[str, ...]:
-    """Read `scope`, words separated by spaces (RFC 8693 section 4.2)."""
-    scope = claims.get("scope", "")
-    if not isinstance(scope, str):
-        raise TokenInvalid("The claim scope is not a text.")
-    return tuple(scope.split())

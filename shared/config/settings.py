@@ -19,7 +19,7 @@ __all__ = ["PREFIX", "Settings"]
 class Settings(Realtime):
     """All settings of one process, checked and frozen. Made by `shared.config.load`."""
 
-    @field_validator("jwt_apps", "origins", "trusted_proxies", mode="before")
+    @field_validator("jwt_apps", "user_scopes", "origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split_list(value)

@@ -2,6 +2,7 @@
 
 from pydantic import SecretStr, field_validator
 
+from shared.auth.principal import SCOPES, split_scopes
 from shared.config.declaring import NameList, in_development, own_origins, setting
 from shared.config.general import General
 from shared.config.values import SigningKey, parse_signing_keys
@@ -22,6 +23,11 @@ class SignIn(General):
         10, "How far clocks may differ when `exp` and `nbf` are checked.", "seconds", ge=0, le=300
     )
     jwt_apps: NameList = setting(("main",), "The apps that tokens of our issuer may name, comma separated.")
+    user_scopes: NameList = setting(
+        lambda data: ("messages:write", "presence:read") if in_development(data) else (),
+        "Scopes that every user's token has besides those it names, comma separated.",
+        shown="messages:write,presence:read in development, none in production",
+    )
     token_ttl: int = setting(
         3600, "Life of a token issued by `make token` and the development sign-in.", "seconds", ge=1
     )
@@ -48,6 +54,13 @@ class SignIn(General):
     @classmethod
     def _check_keys(cls, value: SecretStr) -> SecretStr:
         parse_signing_keys(value.get_secret_value())
+        return value
+
+    @field_validator("user_scopes")
+    @classmethod
+    def _check_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := split_scopes(value, allowed=frozenset(SCOPES)).unknown:
+            raise ValueError(f"names no scope: {', '.join(unknown)}")
         return value
 
     def signing_keys(self) -> tuple[SigningKey, ...]:

@@ -24,6 +24,7 @@ class FakeSettings:
     jwt_type: str | None = None
     jwt_leeway: float = 10
     jwt_apps: str | tuple[str, ...] = "main, shop"
+    user_scopes: tuple[str, ...] = ()
 
 
 SETTINGS = FakeSettings()
@@ -236,3 +237,25 @@ def test_without_a_secret_nothing_is_signed_and_nothing_is_verified():
         tokens.issue(bare, user="ana", app="main", ttl=60, now=NOW)
     with pytest.raises(TokenInvalid):
         tokens.verify(bare, signed({}), now=NOW)
+
+
+def test_a_token_carries_its_session_and_when_it_was_issued():
+    token = tokens.issue(SETTINGS, user="ana", app="main", ttl=60, now=NOW, session="s-1")
+
+    who = tokens.verify(SETTINGS, token, now=NOW)
+
+    assert (who.session, who.issued_at) == ("s-1", NOW)
+
+
+@pytest.mark.parametrize("session", ["", "x" * 65, "a\nb", 7, ["s"]])
+def test_a_session_that_is_none_is_refused(session):
+    with pytest.raises(TokenInvalid):
+        tokens.verify(SETTINGS, signed({"sid": session}), now=NOW)
+
+
+def test_every_user_has_the_scopes_of_the_setting():
+    settings = replace(SETTINGS, user_scopes=("messages:write",))
+
+    who = tokens.verify(settings, signed({"scope": "presence:read"}), now=NOW)
+
+    assert who.scopes == {"inbox:read", "inbox:write", "messages:write", "presence:read"}
