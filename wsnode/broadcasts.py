@@ -1,4 +1,4 @@
-"""Hop 8 of 9, frames for everyone: one blob for all who are in step, runs of them joined.
+"""Hop 8 of 9, frames for everyone: one blob a dialect for all in step, runs of them joined.
 
 Rule S. A run that came with one read leaves with one send per connection: so a node that fell behind catches up
 instead of collapsing (joined runs went out 18 times as fast as single ones).
@@ -7,7 +7,7 @@ instead of collapsing (joined runs went out 18 times as fast as single ones).
 import gevent
 
 from shared.protocol.envelope import All, TailFrame
-from wsnode import native
+from wsnode.dialects.dialect import Dialect, Once
 from wsnode.hub import Room
 from wsnode.ledger import Ledger
 from wsnode.ports import Peer
@@ -50,15 +50,24 @@ class Broadcasts:
         run, self.run, room = self.run, [], self._room
         if not run or room is None:
             return
-        blob = b"".join(native.notification("all", f.seq, f.prev, f.fragment) for f in run)
+        blobs = Once(
+            lambda one: b"".join(one.notification("all", f.seq, f.prev, f.fragment, None) for f in run)
+        )
+        dialect: Dialect | None = None
+        blob, acks = b"", True
         prev, first, last = run[0].prev, run[0].seq, run[-1].seq
         for count, peer in enumerate(list(room.connections.values()), 1):
             session = peer.session
             everyone = session.all
             if session.repair is None and everyone is not None and prev <= everyone < first:
                 session.all = last
+                if peer.dialect is not dialect:
+                    dialect = peer.dialect
+                    blob, acks = blobs.of(dialect), dialect.acks
                 send(peer, blob)
                 self._ledger.sent += len(run)
+                if not acks:
+                    peer.written()
             else:
                 for frame in run:
                     peer.frame("all", frame)

@@ -14,8 +14,10 @@ from shared.clock import Clock
 from shared.protocol import envelope
 from shared.protocol.envelope import All, Counts, Probe, ReplayPart, Reply, State, Synced
 from shared.protocol.retract import Retract
-from wsnode import native, unicasts, wire
+from wsnode import events as say
+from wsnode import unicasts
 from wsnode.broadcasts import Broadcasts
+from wsnode.dialects.dialect import Once
 from wsnode.hub import Hub, Room
 from wsnode.ledger import Ledger
 from wsnode.ports import Peer
@@ -106,16 +108,16 @@ class Delivery:
 
     def _reply(self, connection: str, frame: bytes) -> None:
         peer = self._hub.named(connection)
-        if peer is not None and (ref := orjson.loads(frame).get("ref")) is not None:
-            peer.reply(ref, wire.text(frame))
+        if peer is not None and (ref := (doc := orjson.loads(frame)).get("ref")) is not None:
+            peer.reply(ref, doc)
 
     def _state(self, found: State) -> None:
         room = self._hub.known(found.app)
         if room is not None:
-            frame = native.encode(found.frame)
+            frame = Once(lambda dialect: dialect.state(found.frame))
             for peer in room.of(found.user):
                 if peer.name != found.except_connection:
-                    peer.write(frame)
+                    peer.write(frame.of(peer.dialect))
 
     def _retract(self, found: Retract) -> None:
         room = self._hub.known(found.app)
@@ -125,14 +127,19 @@ class Delivery:
         self._broadcasts.flush()
         self._unicasts.flush()
         if found.users is None:
-            frame = native.retract(found.ids, found.reason)
+            what, frame = _retracted(found, None, None)
             for count, peer in enumerate(list(room.connections.values()), 1):
-                peer.retract(frame)
+                peer.retract(what, frame.of(peer.dialect))
                 if count % unicasts.YIELD_EVERY == 0:
                     gevent.sleep(0)
             return
         for user, rev, numbers in found.users:
             if peers := room.of(user):
-                frame = native.retract(found.ids, found.reason, counts=Counts(*numbers), rev=rev)
+                what, frame = _retracted(found, Counts(*numbers), rev)
                 for peer in peers:
-                    peer.retract(frame)
+                    peer.retract(what, frame.of(peer.dialect))
+
+
+def _retracted(found: Retract, counts: Counts | None, rev: int | None) -> tuple[say.Retracted, Once]:
+    what = say.Retracted(found.ids, found.reason, counts, rev)
+    return what, Once(lambda dialect: dialect.retract(what.ids, what.reason, counts=counts, rev=rev))

@@ -51,9 +51,12 @@ class Told(NamedTuple):
 
 
 class Retracted(NamedTuple):
-    """Send a ready retract frame that waited for what it may be about."""
+    """Take notifications away; without `counts` and `rev` where they differ between users."""
 
-    frame: bytes
+    ids: list[str]
+    reason: str
+    counts: Counts | None
+    rev: int | None
 
 
 class Acked(NamedTuple):

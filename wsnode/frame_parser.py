@@ -251,3 +251,10 @@ def _close(payload: bytes) -> Close:
     if len(payload) == 1 or code not in _CLOSE_CODES:
         raise _Broken(PROTOCOL_ERROR, "close code is not allowed")
     return Close(code, _text(payload[2:]))
+
+
+def begins_anew(parser: FrameParser, events: list[Event], *, assembling: bool) -> bool:
+    """Whether what is incomplete began with these bytes; pings between fragments do not make a message younger."""
+    if assembling and parser.assembling:
+        return any(isinstance(event, (Text, Binary)) for event in events)
+    return bool(events)

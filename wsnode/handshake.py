@@ -17,7 +17,8 @@ from shared.auth.principal import Principal
 from shared.auth.tokens import TokenSettings, verify
 from shared.errors import AppError, Forbidden, InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
 from shared.redis.streams import Since
-from wsnode import native
+from wsnode.dialects import native
+from wsnode.dialects.dialect import Dialect
 
 UPGRADE_REQUIRED: Final = 426
 PATH: Final = "/ws"
@@ -85,6 +86,8 @@ class Accepted:
     sign_in: str
     address: str = ""
     """Whose this connection counts for; empty if it cannot be told."""
+    dialect: Dialect = native
+    """How its frames look, by the path."""
 
 
 def wants_upgrade(request: Request) -> bool:

@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 from shared.clock import Clock
 from shared.protocol.close_codes import CloseCode
-from wsnode import wire
 from wsnode.deadlines import Deadlines
 
 TICK: Final = 0.05
@@ -31,8 +30,8 @@ class Beating(Protocol):
         """Whether frames may still be sent."""
         ...
 
-    def write(self, data: bytes, *, free: bool = False) -> None:
-        """Send a ready frame."""
+    def beat(self) -> None:
+        """Send a ping."""
         ...
 
     def leave(self, code: CloseCode, reason: str, *, retry_after: float | None = None) -> None:
@@ -103,7 +102,7 @@ class Heartbeat:
         for one in some:
             if one.open:
                 one.heard = False
-                one.write(wire.PING)
+                one.beat()
                 self.expires(one)
         if some:
             self._pinged.add(some, now)

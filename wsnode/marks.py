@@ -6,10 +6,10 @@ Rule S. The worker's `reply` envelope finds its connection by name and its frame
 from typing import Final
 
 from shared.protocol.jobs import Mark as MarkJob
-from wsnode import native
+from wsnode import messages
 from wsnode.deadlines import Deadlines
 from wsnode.jobs import Jobs
-from wsnode.native import Mark, Refused
+from wsnode.messages import Mark, Refused, Waiting
 from wsnode.ports import Peer
 
 REPLY_WAIT: Final = 5.0
@@ -24,9 +24,9 @@ class Marks:
     def __init__(self, node: str, jobs: Jobs) -> None:
         self._node = node
         self._jobs = jobs
-        self._waiting: Deadlines[tuple[Peer, Mark]] = Deadlines(REPLY_WAIT)
+        self._waiting: Deadlines[tuple[Peer, Waiting]] = Deadlines(REPLY_WAIT)
 
-    def ask(self, peer: Peer, mark: Mark, asked: Mark, now: float) -> None:
+    def ask(self, peer: Peer, mark: Mark, asked: Waiting, now: float) -> None:
         """Enqueue the job; `asked` is what waits for the reply, `now` is monotonic."""
         self._waiting.add((peer, asked), now)
         job = MarkJob(
@@ -42,10 +42,10 @@ class Marks:
 
     def sweep(self, now: float) -> None:
         """Tell those who waited in vain."""
-        for peer, mark in self._waiting.take(now):
-            _refuse(peer, mark, "timeout", "No answer in time; it may still be done.")
+        for peer, asked in self._waiting.take(now):
+            _refuse(peer, asked, "timeout", "No answer in time; it may still be done.")
 
 
-def _refuse(peer: Peer, mark: Mark, code: str, message: str) -> None:
-    refused = Refused(code, message, mark.ref)
-    peer.reply(mark.ref, native.error(refused, retryable=True, retry_after=RETRY_AFTER), of=mark)
+def _refuse(peer: Peer, asked: Waiting, code: str, message: str) -> None:
+    refused = Refused(code, message, asked.ref)
+    peer.reply(asked.ref, messages.error(refused, retryable=True, retry_after=RETRY_AFTER), of=asked)

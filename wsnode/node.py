@@ -38,7 +38,7 @@ from wsnode.hub import Hub
 from wsnode.jobs import Jobs
 from wsnode.marks import Marks
 from wsnode.membership import Identity, Membership, Rhythm
-from wsnode.native import Mark
+from wsnode.messages import Mark, Waiting
 from wsnode.net import Limits, Net
 from wsnode.ports import Peer
 from wsnode.positions import Positions
@@ -192,7 +192,14 @@ class Node:
 
     def enter(self, sock: _socket.socket, ahead: bytes, accepted: Accepted) -> None:
         """Take over the socket of an accepted handshake."""
-        connection = Connection(sock, self._net, self, number=next(self._numbers), sign_in=accepted.sign_in)
+        connection = Connection(
+            sock,
+            self._net,
+            self,
+            number=next(self._numbers),
+            sign_in=accepted.sign_in,
+            dialect=accepted.dialect,
+        )
         connection.address = accepted.address
         self._walls.enter(accepted.address)
         if accepted.principal is not None:
@@ -234,7 +241,7 @@ class Node:
         """A client confirmed."""
         self._receipts.add(peer, acked)
 
-    def mark(self, peer: Peer, mark: Mark, asked: Mark) -> None:
+    def mark(self, peer: Peer, mark: Mark, asked: Waiting) -> None:
         """A client read, saw or archived; `asked` is what waits for the reply."""
         self._marks.ask(peer, mark, asked, self._clock.monotonic())
 

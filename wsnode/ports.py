@@ -4,14 +4,15 @@ Protocols, so that neither side imports the other and a test can stand in for ei
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.auth.principal import Principal
 from shared.protocol.close_codes import CloseCode
 from shared.protocol.envelope import ReplayPart, TailFrame
 from shared.redis.streams import Connected, Since, Tails
 from wsnode import events as say
-from wsnode.native import Mark
+from wsnode.dialects.dialect import Dialect
+from wsnode.messages import Mark, Waiting
 from wsnode.outbox import Outbox
 from wsnode.session import Session
 
@@ -23,6 +24,8 @@ class Peer(Protocol):
     app: str
     user: str
     session: Session
+    dialect: Dialect
+    """How its frames look; may change while it lives."""
     batch: list[bytes] | None
     """Frames of one delivery that wait to be sent with one call; None while there is no delivery."""
     outbox: Outbox | None
@@ -50,6 +53,10 @@ class Peer(Protocol):
         """Send the batch with one call."""
         ...
 
+    def written(self) -> None:
+        """All frames so far were sent; asked for after each raw send in a dialect without acks."""
+        ...
+
     def lost(self, reason: str) -> None:
         """The socket is gone."""
         ...
@@ -58,12 +65,12 @@ class Peer(Protocol):
         """Say bye and close."""
         ...
 
-    def reply(self, ref: str | int, frame: bytes, *, of: Mark | None = None) -> None:
-        """Answer a frame that waits for a reply; too late or twice is nothing."""
+    def reply(self, ref: str | int, doc: dict[str, Any], *, of: Waiting | None = None) -> None:
+        """Answer a frame that waits for a reply (`of`: only if it is still this one); too late or twice is nothing."""
         ...
 
-    def retract(self, frame: bytes) -> None:
-        """Send a ready retract frame, after what it may be about."""
+    def retract(self, what: say.Retracted, frame: bytes) -> None:
+        """Send a retraction, after what it may be about; `frame` is it, ready in the dialect of now."""
         ...
 
     def opened(self, found: Connected) -> None:
@@ -112,7 +119,7 @@ class Services(Protocol):
         """A client confirmed."""
         ...
 
-    def mark(self, peer: Peer, mark: Mark, asked: Mark) -> None:
+    def mark(self, peer: Peer, mark: Mark, asked: Waiting) -> None:
         """A client read, saw or archived; the answer comes by `reply` of `asked`."""
         ...
 

@@ -68,7 +68,7 @@ class Repair:
         self.all_target = 0
         self._held: dict[str, dict[int, TailFrame]] = {}
         self._bytes = 0
-        self._retracts: list[bytes] = []
+        self._retracts: list[say.Event] = []
 
     def enter(self, phase: Phase) -> int:
         """Go to another phase; the new step."""
@@ -90,15 +90,16 @@ class Repair:
             held[frame.seq] = frame
             self._bytes += size
 
-    def hold_retract(self, frame: bytes, limit: int) -> None:
-        """Keep a retract frame for the end; over `limit` bytes it is dropped, and the client learns it by reloading."""
-        if self.phase is not Phase.ENDED and self._bytes + len(frame) + _OVERHEAD <= limit:
-            self._retracts.append(frame)
-            self._bytes += len(frame) + _OVERHEAD
+    def hold_retract(self, what: say.Retracted, limit: int) -> None:
+        """Keep a retraction for the end; over `limit` bytes it is dropped, and the client learns it by reloading."""
+        size = sum(map(len, what.ids)) + _OVERHEAD
+        if self.phase is not Phase.ENDED and self._bytes + size <= limit:
+            self._retracts.append(what)
+            self._bytes += size
 
     def retracts(self) -> list[say.Event]:
         """What was kept for the end."""
-        return [say.Retracted(frame) for frame in self._retracts]
+        return list(self._retracts)
 
     def release(self, stream: str) -> list[TailFrame]:
         """Take what is held of a stream, in order; what still does not fit comes back by hold()."""

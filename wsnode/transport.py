@@ -12,7 +12,7 @@ from typing import Any, Final
 from shared import logs, metrics
 from shared.protocol.close_codes import CloseCode
 from wsnode import wire
-from wsnode.frame_parser import NO_CODE, Binary, Close, Event, Fault, FrameParser, Text
+from wsnode.frame_parser import NO_CODE, Close, Event, Fault, FrameParser, begins_anew
 from wsnode.net import Net, State
 from wsnode.outbox import Outbox
 
@@ -70,6 +70,10 @@ class Transport(ABC):
         """Take one frame of the client."""
 
     @abstractmethod
+    def written(self) -> None:
+        """Everything that waited has been sent."""
+
+    @abstractmethod
     def ended(self, code: int, reason: str) -> None:
         """The connection stopped being open; called once."""
 
@@ -77,7 +81,7 @@ class Transport(ABC):
         """Send a ready frame, after everything before it; over the outbox's limit the client is cut off."""
         if self.batch is not None:
             self.flush()
-        if self._state is State.OPEN:
+        if self._state is State.OPEN and data:
             self._push(data, free=free)
 
     def pong(self, payload: bytes) -> None:
@@ -94,6 +98,7 @@ class Transport(ABC):
         batch, self.batch = self.batch, None
         if batch and self._state is State.OPEN:
             self._push(batch[0] if len(batch) == 1 else b"".join(batch), free=False)
+            self.written()
 
     def write_rest(self, data: bytes, sent: int) -> None:
         """Go on where a raw send took only `sent` bytes."""
@@ -182,7 +187,7 @@ class Transport(ABC):
             if self._parser is not None:
                 self._parser, net.spare = None, parser
                 net.partial.discard(self)
-        elif self._parser is None or _begins_anew(parser, events, assembling=assembling):
+        elif self._parser is None or begins_anew(parser, events, assembling=assembling):
             parser.waiting_since = net.clock.monotonic()
             if self._parser is None:
                 self._parser, net.spare = parser, net.parser()
@@ -253,6 +258,8 @@ class Transport(ABC):
         self._unblock()
         if self._state is State.HANGING_UP:
             self._hang_up()
+        else:
+            self.written()
 
     def _unblock(self) -> None:
         if self.outbox is not None:
@@ -285,10 +292,3 @@ class Transport(ABC):
         self._sock.close()
         self._net.sockets -= 1
         self.batch = None
-
-
-def _begins_anew(parser: FrameParser, events: list[Event], *, assembling: bool) -> bool:
-    """Whether what is incomplete began with these bytes; pings between fragments do not make a message younger."""
-    if assembling and parser.assembling:
-        return any(isinstance(event, (Text, Binary)) for event in events)
-    return bool(events)

@@ -9,7 +9,7 @@ from typing import Final
 import gevent
 
 from shared.protocol.envelope import TailFrame
-from wsnode import native
+from wsnode.dialects.dialect import Dialect
 from wsnode.hub import Hub, Room
 from wsnode.ledger import Ledger
 from wsnode.ports import Peer
@@ -58,12 +58,15 @@ class Unicasts:
                 self._ledger.note(request_id, fragment)
             alive = int(expires_at) > now
             frame = b""
+            dialect: Dialect | None = None
             for peer in found if isinstance(found, tuple) else (found,):
                 session, number = peer.session, int(seq)
                 me = session.me
                 if session.repair is None and me is not None and int(prev) <= me < number and alive:
                     session.me = number
-                    frame = frame or native.notification("me", number, int(prev), fragment)
+                    if peer.dialect is not dialect:
+                        dialect = peer.dialect
+                        frame = dialect.notification("me", number, int(prev), fragment, session.user)
                     self._join(peer, frame)
                 else:
                     peer.frame("me", TailFrame(number, int(prev), int(expires_at), fragment))
@@ -76,6 +79,8 @@ class Unicasts:
             batch, peer.batch = peer.batch, None
             if batch:
                 send(peer, batch[0] if len(batch) == 1 else b"".join(batch))
+            if not peer.dialect.acks:
+                peer.written()
             if count % YIELD_EVERY == 0:
                 gevent.sleep(0)
 

@@ -18,7 +18,7 @@ from tests.fixtures.redis_server import RedisServer
 from tests.integration.wsnode.backend import Backend
 from tests.integration.wsnode.client import Client, Refused, wait_until
 from tests.integration.wsnode.conftest import NodeProcess
-from wsnode import native
+from wsnode.dialects import native
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```ws\n(.*?)```", re.DOTALL)

@@ -24,8 +24,8 @@ from tests.model.clock import ModelClock
 from tests.model.ledger import Ledger
 from tests.model.node import ModelNode
 from tests.model.wire import Wire
-from wsnode import native
 from wsnode.connection import Connection
+from wsnode.dialects import native
 
 ABNORMAL = 1006
 

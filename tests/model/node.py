@@ -24,7 +24,7 @@ from wsnode.connection import Connection
 from wsnode.delivery import Delivery
 from wsnode.frame_parser import Text
 from wsnode.hub import Hub, Room
-from wsnode.native import Mark
+from wsnode.messages import Mark, Waiting
 from wsnode.net import Limits, Net
 from wsnode.ports import Peer
 from wsnode.positions import Positions
@@ -227,7 +227,7 @@ class ModelNode:
         self._acked(peer, acked)
         self.receipts.add(peer, acked)
 
-    def mark(self, peer: Peer, mark: Mark) -> None:
+    def mark(self, peer: Peer, mark: Mark, asked: Waiting) -> None:
         raise AssertionError("devices of the model mark nothing")
 
     def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:

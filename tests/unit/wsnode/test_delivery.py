@@ -9,8 +9,8 @@ from shared.protocol import envelope
 from shared.protocol.envelope import Body, Broadcast, Item, TailFrame
 from shared.protocol.frames import fragment, replacing
 from shared.redis.streams import Since
-from wsnode import native
 from wsnode.delivery import Delivery
+from wsnode.dialects import native
 from wsnode.hub import Hub
 from wsnode.ledger import sent_ms
 from wsnode.session import Session
@@ -30,6 +30,7 @@ class Peer:
         self.session.me, self.session.all = me, everyone
         self.batch: list[bytes] | None = None
         self.outbox = None
+        self.dialect: Any = native
         self.sends: list[bytes] = []
         self.slow: list[tuple[str, TailFrame]] = []
         self.calls: list[Any] = []
@@ -52,13 +53,16 @@ class Peer:
     def lost(self, reason: str) -> None:
         self.calls.append(("lost", reason))
 
+    def written(self) -> None:
+        self.calls.append("written")
+
     def frame(self, stream: str, frame: TailFrame) -> None:
         self.slow.append((stream, frame))
 
-    def retract(self, frame: bytes) -> None:
+    def retract(self, what: Any, frame: bytes) -> None:
         self.sends.append(frame)
 
-    def reply(self, ref: Any, frame: bytes, *, of: Any = None) -> None:
+    def reply(self, ref: Any, doc: Any, *, of: Any = None) -> None:
         self.calls.append(("reply", ref))
 
 

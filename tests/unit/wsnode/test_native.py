@@ -11,13 +11,14 @@ from shared.protocol.close_codes import CloseCode
 from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
 from wsnode import events as say
-from wsnode import native
-from wsnode.native import Ack, Auth, Mark, NotAnObject, Ping, Refused
+from wsnode import messages
+from wsnode.dialects import native
+from wsnode.messages import Ack, Auth, Mark, Ping, Refused, Unreadable
 
 ID = uuid7(1, b"0123456789")
 
 
-def decode(**fields: Any) -> native.Message:
+def decode(**fields: Any) -> messages.Message:
     return native.decode(json.dumps(fields))
 
 
@@ -30,7 +31,7 @@ def shown(frame: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "1", "null", '"x"', "NaN", "[" * 5000])
 def test_what_is_no_object_is_not_answered(text: str):
-    with pytest.raises(NotAnObject):
+    with pytest.raises(Unreadable):
         native.decode(text)
 
 

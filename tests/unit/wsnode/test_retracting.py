@@ -14,6 +14,7 @@ from wsnode.session import Session
 
 ID = "0199b7c0-0000-7000-8000-000000000001"
 LATER = 99_000_000_000_000
+TAKEN = Retracted([ID], "cancelled", None, None)
 BODY = Body(ID, "r", f'"id":"{ID}"}}', LATER)
 
 
@@ -85,7 +86,7 @@ def test_in_a_repair_it_waits_for_what_it_may_be_about():
     one = ready(me=5)
     one.frame("me", row(7), NOW)
     assert one.repair is not None and one.repair.phase is Phase.GAP
-    one.repair.hold_retract(b"taken back", 10_000)
+    one.repair.hold_retract(TAKEN, 10_000)
 
     events = one.frame("me", row(6), NOW)
 
@@ -100,20 +101,20 @@ def test_in_a_repair_it_waits_for_what_it_may_be_about():
 def test_while_it_opens_it_waits_for_the_tail():
     one = Session("ana", Since("e", 0, 0), hold_bytes=10_000)
     assert one.repair is not None
-    one.repair.hold_retract(b"taken back", 10_000)
+    one.repair.hold_retract(TAKEN, 10_000)
 
     events = one.opened(found(me_top=2, me_tail=rows(1, 2)), NOW)
 
-    assert events[-1] == Retracted(b"taken back")
+    assert events[-1] == TAKEN
 
 
 def test_what_waits_is_bounded_and_nothing_waits_for_one_that_has_ended():
     repair = Repair(Phase.GAP)
     for _ in range(9):
-        repair.hold_retract(b"x" * 100, 1_000)
+        repair.hold_retract(TAKEN._replace(ids=["x" * 100]), 1_000)
     assert len(repair.retracts()) == 3
     ended = ready()
     ended.end()
     assert ended.repair is not None
-    ended.repair.hold_retract(b"x", 1_000)
+    ended.repair.hold_retract(TAKEN, 1_000)
     assert ended.repair.retracts() == []

@@ -4,7 +4,7 @@ Everything is JSON text objects with `type` (DESIGN section 6); unknown fields a
 """
 
 from dataclasses import asdict
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
@@ -16,6 +16,12 @@ from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
 from wsnode import events as say
 from wsnode import wire
+from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refused, Unreadable
+
+name: Final = "native"
+acks: Final = True
+lenient: Final = False
+beat: Final = wire.PING
 
 IDS_MAX: Final = 500
 REF_MAX: Final = 64
@@ -25,58 +31,19 @@ SEQ_MAX: Final = (1 << 53) - 1
 ACTIONS: Final = ("read", "seen", "archive")
 
 
-class Auth(NamedTuple):
-    """Sign-in by the first message."""
-
-    token: str
-    since: Since
-    ref: str | int | None
-
-
-class Ack(NamedTuple):
-    """Cumulative confirmation; 0 = nothing said of that stream."""
-
-    me: int
-    all: int
-
-
-class Mark(NamedTuple):
-    """read, seen or archive."""
-
-    action: str
-    ids: list[str]
-    ref: str | int
-
-
-class Ping(NamedTuple):
-    """For clients that cannot see WebSocket pings."""
-
-    ref: str | int | None
-
-
-class Refused(NamedTuple):
-    """A frame that is not understood; the connection goes on."""
-
-    code: str
-    message: str
-    ref: str | int | None
-
-
-Message = Auth | Ack | Mark | Ping | Refused
-
-
-class NotAnObject(ValueError):
-    """The text is not a JSON object, so there is nothing to answer to."""
-
-
 def decode(text: str) -> Message:
-    """What a client's text means. Raises NotAnObject."""
+    """What a client's text means. Raises Unreadable."""
     try:
         frame = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise NotAnObject("not JSON") from error
+        raise Unreadable("not JSON") from error
     if not isinstance(frame, dict):
-        raise NotAnObject("not an object")
+        raise Unreadable("not an object")
+    return understand(frame)
+
+
+def understand(frame: dict[str, Any]) -> Message:
+    """What a frame of a client means."""
     ref = frame.get("ref")
     if not _is_ref(ref):
         return Refused("invalid_request", f"ref is a text of at most {REF_MAX} characters or a number.", None)
@@ -102,7 +69,7 @@ def since(epoch: Any, me: Any, everyone: Any) -> Since | None:
     return Since(epoch, me, everyone)
 
 
-def notification(stream: str, seq: int, prev: int, fragment: bytes) -> bytes:
+def notification(stream: str, seq: int, prev: int, fragment: bytes, user: str | None = None) -> bytes:  # noqa: ARG001  # the shape is every dialect's
     """A notification frame, ready for the socket; `fragment` is spliced as the worker made it."""
     return wire.text(frames.head(stream, seq, prev).encode() + fragment)
 
@@ -151,20 +118,6 @@ def pong(ref: str | int | None) -> bytes:
     return encode({"type": "pong"} if ref is None else {"type": "pong", "ref": ref})
 
 
-def error(refused: Refused, *, retryable: bool = False, retry_after: float | None = None) -> bytes:
-    """An error frame, ready for the socket."""
-    frame: dict[str, Any] = {
-        "type": "error",
-        "ref": refused.ref,
-        "code": refused.code,
-        "message": refused.message,
-        "retryable": retryable,
-    }
-    if retry_after is not None:
-        frame["retry_after"] = retry_after
-    return encode(frame)
-
-
 def bye(code: CloseCode, reason: str, *, retry_after: float) -> bytes:
     """The advice just before a close, ready for the socket."""
     return encode(
@@ -178,9 +131,29 @@ def bye(code: CloseCode, reason: str, *, retry_after: float) -> bytes:
     )
 
 
-def encode(frame: dict[str, Any]) -> bytes:
+def encode(doc: dict[str, Any]) -> bytes:
     """Any other frame, ready for the socket."""
-    return wire.text(orjson.dumps(frame))
+    return wire.text(orjson.dumps(doc))
+
+
+def state(doc: dict[str, Any]) -> bytes:
+    """What another device of the user did, or the service, ready for the socket."""
+    return encode(doc)
+
+
+def signal(doc: dict[str, Any]) -> bytes:
+    """Something passing, ready for the socket."""
+    return encode(doc)
+
+
+def reply(doc: dict[str, Any]) -> bytes:
+    """The answer to a frame with `ref`, ready for the socket."""
+    return encode(doc)
+
+
+def error(doc: dict[str, Any]) -> bytes:
+    """What is wrong with a frame, ready for the socket."""
+    return encode(doc)
 
 
 def _auth(frame: dict[str, Any], ref: str | int | None) -> Message:
