@@ -3,7 +3,6 @@
 Rule C.
 """
 
-import hashlib
 from typing import Any, Final
 
 import falcon
@@ -12,9 +11,12 @@ import orjson
 from api import documents, errors, limits, openapi, routes
 from api.deps import Deps
 from api.documents import File
+from api.middleware.acceptable import Acceptable
 from api.middleware.access import Access
 from api.middleware.auth import Auth
 from api.middleware.bodies import Bodies
+from api.middleware.compression import Compression
+from api.middleware.cors import Cors
 from api.middleware.headers import Headers
 from api.middleware.paths import EncodedSlashes, WithSlashes
 from api.middleware.request_id import HEADER as REQUEST_ID
@@ -30,7 +32,7 @@ from api.resources.following import Followed
 from api.resources.inbox import Inbox, InboxMark
 from api.resources.notifications import REPLAYED_HEADER, Notifications
 from api.resources.operations import Health, Metrics, Readiness
-from api.resources.pages import OpenApi, Pages
+from api.resources.pages import OpenApi, Pages, node_origins
 from api.resources.schedules import ScheduleBox
 from api.resources.segments import SegmentBox
 from api.resources.sign_in import DevSignIn
@@ -39,6 +41,9 @@ from api.resources.user_deliveries import UserDeliveryBox
 from api.resources.users import Users
 from api.routing import Lookup, Table, lookup
 from shared.domain.marks import Action
+
+COOKIE_PATHS: Final = "/v1/auth/"
+"""The routes that read a cookie begin so; no other takes one for a credential."""
 
 VERSION: Final = "1"
 """Of the interface, as in the paths."""
@@ -58,7 +63,9 @@ def create_app(deps: Deps) -> Application:
         app.add_route(path, resources[resource], suffix=suffix)
     app.add_route("/docs/{name}", resources["docs"])
     if deps.settings.console:
-        console = Pages(documents.read_folder(documents.CONSOLE, documents.CLIENT), sockets=True)
+        console = Pages(
+            documents.read_folder(documents.CONSOLE, documents.CLIENT), sockets=node_origins(deps.settings)
+        )
         app.add_route("/console", console)
         app.add_route("/console/{name}", console)
     return app
@@ -73,11 +80,13 @@ def _middleware(deps: Deps, operations: Lookup) -> list[Any]:
         Headers(),
         EncodedSlashes(),
         Auth(operations, deps.authenticator, deps.limiter),
+        Acceptable(),
         Bodies(body_max=settings.body_max, batch_max=settings.batch_max),
+        Compression(),
     ]
     if settings.origins:
         exposed = [REQUEST_ID, REPLAYED_HEADER, "Retry-After", limits.HEADER, limits.POLICY_HEADER]
-        found.insert(2, falcon.CORSMiddleware(allow_origins=settings.origins, expose_headers=exposed))
+        found.insert(2, Cors(settings.origins, expose=exposed, cookies=COOKIE_PATHS))
     return found
 
 
@@ -110,4 +119,4 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
 
 def _description(table: Table) -> File:
     content = orjson.dumps(openapi.document(table, version=VERSION))
-    return File(content, falcon.MEDIA_JSON, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    return documents.make_file(content, falcon.MEDIA_JSON)

@@ -6,6 +6,7 @@ deadlines for silent connections, errors in our format, one write per answer, an
 connections on which nothing is asked.
 """
 
+import os
 from typing import Any, Final
 
 import gevent
@@ -14,7 +15,9 @@ from gevent import pywsgi
 from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIHandler, PyWSGIServer
 
 from api.http_head import FIELDS_MAX, LINE_MAX, BadHead, Head, read_head
+from api.middleware.request_id import HEADER as REQUEST_ID
 from shared.errors import AppError, MalformedBody
+from shared.http_headers import DATA
 
 IDLE_SECONDS: Final = 75
 """A kept connection on which nothing is asked ends after this; longer than the 60 s for which nginx keeps one."""
@@ -225,11 +228,16 @@ class ApiWorker(GeventPyWSGIWorker):  # type: ignore[misc]  # gunicorn has no an
 
 def _refusal(error: AppError) -> tuple[str, bytes]:
     """Return (status, whole answer); the connection is closed after it."""
-    body = orjson.dumps({"error": error.body()})
-    head = (
-        f"HTTP/1.1 {error.status} Refused\r\n"
-        "Content-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "Connection: close\r\n\r\n"
-    )
+    # What the caller calls the request stands in a head that could not be read, so it gets a name here.
+    request_id = os.urandom(12).hex()
+    body = orjson.dumps({"error": error.body(request_id)})
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+        (REQUEST_ID, request_id),
+        *DATA,
+    ]
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    head = f"HTTP/1.1 {error.status} Refused\r\n{fields}\r\n"
     return str(error.status), head.encode("ascii") + body

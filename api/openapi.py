@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from api import openapi_headers
 from api.acceptance import KEY_HEADER
-from api.routing import Limited, Operation, Table
+from api.routing import Limited, Operation, Table, answers_json
 from api.schemas.caps import CAP_ID
 from api.schemas.common import USER_ID, ErrorAnswer
 from api.schemas.segments import SEGMENT_NAME
@@ -27,6 +27,7 @@ from shared.errors import (
     Internal,
     InvalidRequest,
     MalformedBody,
+    NotAcceptable,
     NotFound,
     TooManyRequests,
     Unauthenticated,
@@ -107,6 +108,8 @@ def errors_of(operation: Operation) -> tuple[type[AppError], ...]:
         found += [MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest]
     if operation.query is not None:
         found.append(InvalidRequest)
+    if answers_json(operation):
+        found.append(NotAcceptable)
     return tuple(dict.fromkeys([*found, Internal]))
 
 

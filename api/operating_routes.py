@@ -74,6 +74,7 @@ DEVELOPMENT: Final = (
         about="Become any user; in development only, from this machine only.",
         body=body(SignInIn),
         answers={200: SignedIn},
+        secret=True,
         errors=(Unavailable,),
     ),
 )

@@ -210,6 +210,7 @@ KEYS: Final = (
         scope="keys:write",
         body=body(ApiKeyIn),
         answers={201: ApiKeyMade},
+        secret=True,
         errors=(NotFound, *_READING),
     ),
     Operation(

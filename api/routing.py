@@ -76,11 +76,19 @@ class Operation:
 
     limited: Limited = Limited.CALLER
 
+    secret: bool = False
+    """An answer holds a credential, so it is never compressed (see api.middleware.compression)."""
+
     answers: Mapping[int, Any] = field(default_factory=dict)
     """Status of success to the type of its body; None for an empty one, a text for a media type."""
 
     errors: tuple[type[AppError], ...] = ()
     """Errors of its own, beyond those that follow from scope, body and path."""
+
+
+def answers_json(operation: Operation) -> bool:
+    """Whether an answer of success has a body, and that is JSON."""
+    return any(kind is not None and not isinstance(kind, str) for kind in operation.answers.values())
 
 
 Table = tuple[Operation, ...]

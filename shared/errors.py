@@ -70,6 +70,12 @@ class BodyTooLarge(AppError):
     code, status, title = "body_too_large", 413, "The body is too large."
 
 
+class NotAcceptable(AppError):
+    """`Accept` excludes application/json, which is what the route answers."""
+
+    code, status, title = "not_acceptable", 406, "The answer is application/json."
+
+
 class UnsupportedMediaType(AppError):
     """A body that is not declared as application/json."""
 

@@ -13,6 +13,7 @@ import orjson
 from shared import metrics
 from shared.clock import Clock, rfc3339
 from shared.errors import AppError, MethodNotAllowed, NotFound
+from shared.http_headers import DATA
 from wsnode.handshake import UPGRADE_REQUIRED
 
 JSON: Final = "application/json"
@@ -59,6 +60,8 @@ def refusal(error: AppError, request_id: str) -> tuple[str, Headers, bytes]:
     headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *_common(request_id)]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(ceil(error.retry_after))))
+    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers.append(("Allow", "GET, HEAD"))
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers.append(("WWW-Authenticate", 'Bearer realm="bellhop"'))
     if error.status == UPGRADE_REQUIRED:
@@ -88,5 +91,4 @@ def _line(status: int) -> str:
 
 
 def _common(request_id: str) -> Headers:
-    headers = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
-    return [*headers, (REQUEST_ID, request_id)] if request_id else headers
+    return [*DATA, (REQUEST_ID, request_id)] if request_id else [*DATA]

@@ -39,10 +39,15 @@ class Bodies:
 
     def _body(self, req: ApiRequest, expected: Body) -> Any:
         raw = _read(req, self._batch_max if expected.batch else self._body_max)
-        if not raw and not expected.required:
+        if not raw:
+            # Nothing has no type either.
+            if expected.required:
+                raise MalformedBody("A body is expected.")
             return {}
         if not _is_json(req.env.get("CONTENT_TYPE", "")):
             raise UnsupportedMediaType
+        if req.env.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+            raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
         depth = strict_json.MAX_DEPTH + (BATCH_LEVELS if expected.batch else 0)
         return check(expected.check, strict_json.loads(raw, max_depth=depth))
 

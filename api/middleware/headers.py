@@ -1,6 +1,6 @@
 """Headers that every answer carries: nothing of it is to be guessed at, framed or kept by a cache on its way.
 
-Rule S.
+Rule S; what they are is shared.http_headers'.
 """
 
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import falcon
 
 from api.request import ApiRequest
+from shared.http_headers import ALWAYS, DATA_POLICY, NO_STORE, POLICY
 
 
 class Headers:
@@ -15,6 +16,8 @@ class Headers:
 
     def process_response(self, _req: ApiRequest, resp: falcon.Response, *_: Any) -> None:
         """Add them."""
-        resp.set_header("X-Content-Type-Options", "nosniff")
+        resp.set_headers(ALWAYS)
+        if resp.get_header(POLICY) is None:
+            resp.set_header(POLICY, DATA_POLICY)
         if resp.get_header("Cache-Control") is None:
-            resp.set_header("Cache-Control", "no-store")
+            resp.set_header(*NO_STORE)

@@ -30,7 +30,7 @@ class Proxies:
         Empty where nobody can be told apart: programs of this machine, and proxies of it that are not trusted.
         """
         found = _parse(peer)
-        if not (self._trusts(found) if found is not None else self._unix and not peer):
+        if not self.believes(peer):
             return _counted(found)
         for said in reversed(forwarded.split(",")):
             before = _parse(said)
@@ -40,6 +40,18 @@ class Proxies:
             if not self._trusts(found):
                 break
         return _counted(found)
+
+    def believes(self, peer: str) -> bool:
+        """Whether what `peer` (as the socket has it) says of its own client counts."""
+        found = _parse(peer)
+        return self._trusts(found) if found is not None else self._unix and not peer
+
+    def secure(self, peer: str, scheme: str) -> bool:
+        """Whether a trusted proxy says that it was asked over TLS: `scheme` is `X-Forwarded-Proto` as it came.
+
+        Of several the last counts, which the nearest proxy has written.
+        """
+        return scheme.rpartition(",")[2].strip().lower() == "https" and self.believes(peer)
 
     def _trusts(self, address: _Address) -> bool:
         return any(address in network for network in self._networks)

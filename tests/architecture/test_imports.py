@@ -17,7 +17,7 @@ ROWS = (
     ("shared.breaker",),
     ("shared.config", "shared.logs", "shared.metrics", "shared.broker"),
     ("shared.protocol", "shared.domain", "shared.auth"),
-    ("shared.errors", "shared.clock", "shared.ids"),
+    ("shared.errors", "shared.clock", "shared.ids", "shared.http_headers"),
 )
 RANK = {unit: row for row, units in enumerate(ROWS) for unit in units}
 

@@ -42,3 +42,21 @@ def test_a_whole_ipv6_network_of_one_customer_is_one_address():
 def test_a_proxy_that_is_no_address_is_refused():
     with pytest.raises(ValueError, match="nginx"):
         Proxies(("nginx",))
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "scheme", "secure"),
+    [
+        (("10.0.0.0/8",), "10.1.2.3", "https", True),
+        (("10.0.0.0/8",), "10.1.2.3", "HTTPS ", True),
+        (("10.0.0.0/8",), "10.1.2.3", "http, https", True),
+        (("10.0.0.0/8",), "10.1.2.3", "https, http", False),
+        (("10.0.0.0/8",), "10.1.2.3", "", False),
+        (("10.0.0.0/8",), "203.0.113.9", "https", False),
+        (("unix",), "", "https", True),
+        ((), "", "https", False),
+        ((), "127.0.0.1", "https", False),
+    ],
+)
+def test_only_a_trusted_proxy_can_say_that_there_was_tls(trusted, peer, scheme, secure):
+    assert Proxies(trusted).secure(peer, scheme) is secure
