@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from shared.http_headers import DATA
 from tests.integration.api.support import Api, until
 
 GOOD = json.dumps({"to": {"users": ["ana"]}, "event": "order.paid"}).encode()
@@ -108,6 +109,15 @@ def test_a_line_that_does_not_end_is_refused(api):
 
     assert statuses(received) == [414]
     assert error_code(received) == "target_too_long"
+
+
+def test_a_refusal_before_any_route_has_the_headers_of_every_other_answer(api):
+    received = api.raw(b"GET /health HTTP/1.1\r\n\r\n", wait=3)
+
+    head, _, body = received.partition(b"\r\n\r\n")
+    told = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert dict(DATA).items() <= told.items()
+    assert told["X-Request-Id"] == json.loads(body)["error"]["request_id"] != ""
 
 
 def test_requests_one_after_the_other_on_one_connection_are_answered_in_order(api):

@@ -4,10 +4,15 @@ import json
 import socket
 import subprocess
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+
+import pytest
 
 from launcher.spawn import end, spawn
 from launcher.waiting import wait_for
+from shared.http_headers import DATA
 from tests.integration.wsnode.client import wait_until
 from tests.integration.wsnode.conftest import ROOT, NodeProcess
 
@@ -28,6 +33,18 @@ def test_plain_requests_elsewhere_are_refused_in_the_one_format(node):
     assert (status, json.loads(body)["error"]["code"]) == (404, "not_found")
     status, body = node.get("/ws")
     assert (status, json.loads(body)["error"]["code"]) == (426, "upgrade_required")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/health"), ("GET", "/nowhere"), ("POST", "/metrics")])
+def test_every_answer_has_the_headers_that_browsers_obey(node, method, path):
+    with closing(HTTPConnection("127.0.0.1", node.port, timeout=10)) as connection:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        answer.read()
+
+    assert dict(DATA).items() <= dict(answer.getheaders()).items()
+    assert answer.getheader("X-Request-Id")
+    assert answer.status != 405 or answer.getheader("Allow") == "GET, HEAD"
 
 
 def test_delivering_counts_frames_and_the_time_from_acceptance(node, backend, user):
