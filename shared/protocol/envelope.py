@@ -13,6 +13,7 @@ import orjson
 
 from shared.protocol.presence import Presence, decode_presence
 from shared.protocol.retract import Retract, decode_retract
+from shared.protocol.revoke import Revoke, decode_revoke
 
 VERSION = 1
 
@@ -180,7 +181,7 @@ class ReplayPart:
     all_since: int | None = None
 
 
-Envelope = Frames | All | Reply | State | Synced | Probe | ReplayPart | Retract | Presence
+Envelope = Frames | All | Reply | State | Synced | Probe | ReplayPart | Retract | Presence | Revoke
 
 
 def encode_frames(app: str, epoch: str, bodies: Sequence[Body], items: Sequence[Item]) -> bytes:
@@ -289,4 +290,5 @@ _DECODERS: dict[str, Callable[[list[str], bytes], Envelope]] = {
     "replay": _replay,
     "retract": decode_retract,
     "presence": decode_presence,
+    "revoke": decode_revoke,
 }

@@ -30,6 +30,11 @@
 | tally:{id} | STRING JSON | deliveries of a big notification by state, counted a moment ago | 1 h |
 | tally:{id}:counting | STRING | somebody is counting them | 10 s |
 | limit:{name}:{policy}:{subject} | STRING us | when all that was taken is free again (the tat of GCRA) | until then |
+| ticket:{digest} | STRING JSON | whom a one-time ticket lets in; the digest is its secret's | 30 s, or its use |
+| refresh:{digest} | STRING, encrypted | the successor of a refresh token just used, for its own client | 10 s |
+| revoked:session:{app}:{id} | STRING | nothing: this session was ended | as the longest token |
+| revoked:user:{app}:{user} | STRING ms | the user's tokens that were issued before are dead | as the longest token |
+| disabled:{app} | SET of user names | who may not come in; the database has it too | until enabled |
 | readiness | STRING | nothing: written to see whether Redis takes writes | 60 s |
 | node:{node} | channel | envelopes for one node | |
 """
@@ -109,6 +114,31 @@ def tally(id: str) -> str:
 def counting(id: str) -> str:
     """STRING; while it exists somebody counts them."""
     return f"tally:{id}:counting"
+
+
+def ticket(digest: str) -> str:
+    """STRING; a ticket by the SHA-256 of its secret."""
+    return f"ticket:{digest}"
+
+
+def refresh(digest: str) -> str:
+    """STRING; the successor of a refresh token, by the SHA-256 of the used one."""
+    return f"refresh:{digest}"
+
+
+def revoked_session(app: str, session: str) -> str:
+    """STRING; while it exists no token of this session is good."""
+    return f"revoked:session:{app}:{session}"
+
+
+def revoked_user(app: str, user: str) -> str:
+    """STRING; epoch milliseconds before which no token of the user may have been issued."""
+    return f"revoked:user:{app}:{user}"
+
+
+def disabled(app: str) -> str:
+    """SET of the names of disabled users."""
+    return f"disabled:{app}"
 
 
 def channel(node: str) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from shared.protocol import envelope
 from shared.protocol.envelope import Body, Broadcast, Item, ReplayPart, TailFrame, UnknownEnvelope
+from shared.protocol.revoke import Revoke, encode_revoke
 
 BODIES = [Body("i1", "r1", '"id":"i1","data":"a b"}', 99), Body("i2", "r2", '"id":"i2"}', 98)]
 
@@ -61,3 +62,12 @@ def test_a_replay_keeps_frames_and_positions_of_both_streams():
 def test_an_unknown_version_or_kind_is_refused_whole(raw: bytes):
     with pytest.raises(UnknownEnvelope):
         envelope.decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "before"), [(("s1", "s2"), None), (None, 1_790_000_000_000), (None, None)]
+)
+def test_a_revocation_names_the_user_and_what_ends(sessions, before):
+    raw = encode_revoke("main", "u 1 ü", sessions, before)
+
+    assert envelope.decode(raw) == Revoke("main", "u 1 ü", sessions, before)

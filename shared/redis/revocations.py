@@ -1,0 +1,103 @@
+"""What was revoked before its time: sessions, users' tokens by their age, and disabled users; and telling the nodes.
+
+Written first and told then: a node registers a connection first and looks then, so of both at once one finds the other.
+Who is disabled stands in the database, who ended a session too; what is here makes it known to tokens that nobody looks
+up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+
+from shared.protocol.revoke import encode_revoke
+from shared.redis import keys
+from shared.redis.client import guarded
+from shared.redis.scripts import Script
+
+LIFE_S: Final = 86_400
+"""How long a revocation is remembered at least: longer than any token should live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What Redis knows against a token. `before` is epoch milliseconds."""
+
+    ended: bool = False
+    before: int | None = None
+    disabled: bool = False
+
+    def allows(self, issued_at: int | None) -> bool:
+        """Say whether a token issued then (epoch milliseconds) is still good; one of unknown age is older than any."""
+        if self.ended or self.disabled:
+            return False
+        return self.before is None or (issued_at is not None and issued_at >= self.before)
+
+
+class Revocations:
+    """Adapter of revoked:session, revoked:user and disabled; `life` in seconds is that of the longest token."""
+
+    def __init__(self, client: redis.Redis, *, life: int = LIFE_S) -> None:
+        self._client = client
+        self._life = max(life, LIFE_S)
+        self._tell = Script("tell_nodes")
+
+    def end_sessions(self, app: str, user: str, sessions: Sequence[str]) -> int:
+        """End sessions of a user and their connections; the number of nodes told. Raises RedisUnavailable."""
+        if not sessions:
+            return 0
+        with guarded():
+            pipeline = self._client.pipeline(transaction=False)
+            for session in sessions:
+                pipeline.set(keys.revoked_session(app, session), b"", ex=self._life)
+            pipeline.execute()
+        return self._told(encode_revoke(app, user, sessions, None))
+
+    def end_user(self, app: str, user: str, before: int) -> int:
+        """End every token of a user issued before (epoch milliseconds), and its connections; the number of nodes told.
+
+        Raises RedisUnavailable.
+        """
+        with guarded():
+            self._client.set(keys.revoked_user(app, user), before, ex=self._life)
+        return self._told(encode_revoke(app, user, None, before))
+
+    def disable(self, app: str, user: str, before: int) -> int:
+        """Let a user in no more, and end what was issued before and all connections. Raises RedisUnavailable."""
+        with guarded():
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.sadd(keys.disabled(app), user)
+            pipeline.set(keys.revoked_user(app, user), before, ex=self._life)
+            pipeline.execute()
+        return self._told(encode_revoke(app, user, None, None))
+
+    def enable(self, app: str, user: str) -> None:
+        """Let a user in again, with a newer token. Raises RedisUnavailable."""
+        with guarded():
+            self._client.srem(keys.disabled(app), user)
+
+    def put_disabled(self, app: str, users: Sequence[str]) -> int:
+        """Put back what Redis has lost; how many it did not know. Raises RedisUnavailable."""
+        if not users:
+            return 0
+        with guarded():
+            return int(self._client.sadd(keys.disabled(app), *users))
+
+    def standing(self, app: str, user: str, session: str | None) -> Standing:
+        """What stands against a token of this user and session, in one round trip. Raises RedisUnavailable."""
+        with guarded():
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.get(keys.revoked_user(app, user))
+            pipeline.sismember(keys.disabled(app), user)
+            if session is not None:
+                pipeline.exists(keys.revoked_session(app, session))
+            before, disabled, *ended = pipeline.execute()
+        return Standing(any(ended), _number(before), bool(disabled))
+
+    def _told(self, envelope: bytes) -> int:
+        return int(self._tell.run(self._client, [keys.NODES], [envelope]))
+
+
+def _number(raw: Any) -> int | None:
+    return None if raw is None else int(raw)
