@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-quick token key migrate epoch lint types fmt bench drills drill docs lock clean
+.PHONY: help run test test-quick token key migrate epoch secrets lint types fmt bench drills drill docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ migrate: .venv/run.stamp ## bring the database to the newest schema
 
 epoch: .venv/run.stamp ## after the database was restored from a backup: end the epoch of every app
 	@$(BIN)/python -m launcher epoch
+
+secrets: ## make the passwords and keys that docker-compose.yml needs, each once, into the folder secrets
+	@sh deploy/secrets.sh
 
 lint: .venv/test.stamp ## look for faults and for unformatted code
 	@$(BIN)/ruff check .

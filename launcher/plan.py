@@ -23,6 +23,8 @@ class Kind:
     offset: int = 0
     bind: str = "bind"
     """The setting of the address."""
+    prefix: str = ""
+    """The setting of the first part of its paths."""
     shares_metrics: bool = False
     """Has several processes that count together, see shared.metrics."""
 
@@ -32,7 +34,7 @@ KINDS: dict[str, Kind] = {
     "node": Kind("node_port", "/readiness"),
     "worker": Kind("worker_port", "/readiness", shares_metrics=True),
     "worker_bulk": Kind("worker_port", "/readiness", offset=1, shares_metrics=True),
-    "flower": Kind("flower_port", "/healthcheck", bind="flower_bind"),
+    "flower": Kind("flower_port", "/healthcheck", bind="flower_bind", prefix="flower_url_prefix"),
 }
 
 
@@ -87,6 +89,7 @@ def _process(settings: Settings, name: str, index: int, command: str) -> Process
     kind = KINDS.get(name)
     if kind is None:
         return Process(name, index, command)
+    prefix = getattr(settings, kind.prefix) if kind.prefix else ""
     return Process(
         name,
         index,
@@ -94,6 +97,6 @@ def _process(settings: Settings, name: str, index: int, command: str) -> Process
         host=getattr(settings, kind.bind),
         port=getattr(settings, kind.setting) + kind.offset + index,
         setting=kind.setting,
-        probe=kind.probe,
+        probe=f"/{prefix}{kind.probe}" if prefix else kind.probe,
         shares_metrics=kind.shares_metrics or (name == "api" and settings.api_workers > 1),
     )

@@ -1,10 +1,13 @@
-"""Ask a process over HTTP whether it is ready.
+"""Ask a process whether it is ready: over HTTP, or, of one that does not listen, by the age of the file it touches.
 
-`python -m launcher.probe PORT [PATH]` does so from a shell: the health check of containers.
+`python -m launcher.probe PORT [PATH]` and `python -m launcher.probe FILE SECONDS` do so from a shell: the health check
+of containers.
 """
 
 import http.client
 import sys
+import time
+from pathlib import Path
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # translated, not bound
 _SECONDS = 2.0
@@ -28,6 +31,20 @@ def is_ready(host: str, port: int, path: str) -> bool:
         connection.close()
 
 
+def is_fresh(file: Path, *, seconds: float, now: float) -> bool:
+    """Tell whether the file was written in the last `seconds` before `now` (of the epoch)."""
+    try:
+        return now - file.stat().st_mtime <= seconds
+    except OSError:
+        return False
+
+
+def probe(asked: str, *more: str) -> bool:
+    """Answer what the command line asks."""
+    if asked.isdigit():
+        return is_ready("127.0.0.1", int(asked), "".join(more) or "/readiness")
+    return is_fresh(Path(asked), seconds=float("".join(more)), now=time.time())
+
+
 if __name__ == "__main__":
-    _port, *_path = sys.argv[1:]
-    sys.exit(not is_ready("127.0.0.1", int(_port), "".join(_path) or "/readiness"))
+    sys.exit(not probe(*sys.argv[1:]))

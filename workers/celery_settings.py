@@ -47,6 +47,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         # Nothing is remembered between two starts of beat: the ticks are frequent, and any number of beats may tick.
         "beat_scheduler": "workers.steady_beat:SteadyScheduler",
+        # No setting of Celery's; read by that scheduler.
+        "beat_pulse": settings.beat_pulse,
         "timezone": "UTC",
     }
 

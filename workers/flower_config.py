@@ -18,6 +18,8 @@ if not _password:
 logging = "error"
 address = _settings.flower_bind
 port = _settings.port or _settings.flower_port
+if _settings.flower_url_prefix:
+    url_prefix = _settings.flower_url_prefix
 basic_auth = [f"{_settings.flower_user}:{_password}"]
 # By default Flower keeps 100,000 jobs. With that it grew by some 440 MiB an hour in a minute of load (drill D37).
 max_tasks = 5_000

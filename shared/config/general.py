@@ -72,7 +72,15 @@ class General(BaseSettings):
     flower_port: int = setting(5555, "The port of Flower.", ge=1, le=65535)
     flower_bind: str = setting(
         "127.0.0.1",
-        "The address Flower listens on; in a container 0.0.0.0, published on the host's loopback.",
+        "The address Flower listens on; in a container 0.0.0.0, behind nginx only.",
+    )
+    flower_url_prefix: str = setting(
+        "",
+        "The first part of Flower's paths, such as `flower` behind a proxy that passes /flower/ on.",
+        pattern=r"^[A-Za-z0-9_-]{0,40}$",
+    )
+    beat_pulse: Path | None = setting(
+        None, "A file that beat touches whenever it has looked what is due; health checks look at its age."
     )
 
     redis_url: str = setting(

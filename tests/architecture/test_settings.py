@@ -9,6 +9,7 @@ from tests.architecture.sources import ROOT, Source, sources
 # Composition roots: they read the environment once and pass settings on.
 MAY_READ_THE_ENVIRONMENT = {
     "api/dev_key.py",
+    "api/first_key.py",
     "api/gunicorn_conf.py",
     "api/wsgi.py",
     "launcher/__main__.py",

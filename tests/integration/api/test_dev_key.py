@@ -1,4 +1,4 @@
-"""python -m api.dev_key: one key, kept where only its owner reads it."""
+"""python -m api.dev_key: one key, kept where only its owner reads it; python -m api.first_key: one for production."""
 
 import os
 import secrets
@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from api.keys import Keys
+from shared.auth import api_keys
+from shared.auth.principal import KEY_SCOPES
+from shared.clock import SystemClock
 from shared.db import Database
 from tests.integration.api.support import ROOT, SECRETS
 from tests.integration.migrating import migrate
@@ -21,9 +25,11 @@ def environ(tmp_path, make_database) -> dict[str, str]:
     return {**os.environ, **data}
 
 
-def run(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    environ: dict[str, str], module: str = "api.dev_key", *arguments: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "api.dev_key"],
+        [sys.executable, "-m", module, *arguments],
         env=environ,
         cwd=ROOT,
         capture_output=True,
@@ -66,7 +72,7 @@ def test_a_key_of_an_earlier_version_that_lacks_a_scope_is_made_anew(environ):
     assert run(environ).stdout == second
 
 
-def test_production_has_no_development_key(environ):
+def in_production(environ: dict[str, str]) -> None:
     environ.update(
         BELLHOP_PROFILE="production",
         BELLHOP_JWT_SECRETS=f"k1:{secrets.token_urlsafe(48)}",
@@ -74,7 +80,33 @@ def test_production_has_no_development_key(environ):
         BELLHOP_ORIGINS="https://app.example",
         REDIS_URL="redis://:secret-of-redis@127.0.0.1:6379/0",
     )
+
+
+def test_production_has_no_development_key(environ):
+    in_production(environ)
     done = run(environ)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "POST /v1/api-keys" in done.stderr
+
+
+def test_the_first_key_of_production_is_printed_and_holds_every_scope(environ):
+    in_production(environ)
+    done = run(environ, "api.first_key", "ours")
+
+    assert done.returncode == 0, done.stderr
+    key = api_keys.parse(done.stdout.splitlines()[-1])
+    database = Database(environ["DATABASE_URL"])
+    found = Keys(database, SystemClock(), random=os.urandom).load(key.id)
+    database.close()
+    assert api_keys.matches(key.hash, found.hash)
+    assert set(found.scopes) == KEY_SCOPES
+
+
+def test_without_a_database_no_first_key_is_promised(environ, tmp_path):
+    environ["DATABASE_URL"] = f"sqlite:///{tmp_path}/empty.db"
+    in_production(environ)
+    done = run(environ, "api.first_key")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("bellhop: no key was made: ")

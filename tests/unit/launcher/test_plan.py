@@ -38,6 +38,16 @@ def test_flower_stays_on_the_loopback_address():
     assert (hosts["flower"], hosts["api"]) == ("127.0.0.1", "0.0.0.0")
 
 
+def test_flower_is_asked_below_its_prefix():
+    probes = [
+        process.probe
+        for prefix in ("", "flower")
+        for process in planned(BELLHOP_FLOWER_URL_PREFIX=prefix)
+        if process.name == "flower"
+    ]
+    assert probes == ["/healthcheck", "/flower/healthcheck"]
+
+
 def test_api_shares_metrics_only_when_it_has_several_processes():
     def sharing(workers: str) -> set[str]:
         return {process.name for process in planned(BELLHOP_API_WORKERS=workers) if process.shares_metrics}

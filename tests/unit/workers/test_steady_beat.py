@@ -1,11 +1,13 @@
 """Beat ticks on when the wall clock is set, forward or back; Celery's own scheduler would not."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery import Celery
 from celery.beat import Scheduler
 
+from launcher.probe import is_fresh
 from workers.steady_beat import SteadyScheduler
 
 BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -59,3 +61,15 @@ def test_without_it_nothing_ticks():
     world.run(20)
     world.wall -= timedelta(hours=2)
     assert world.run(20) == {"often": 0, "seldom": 0}
+
+
+def test_each_look_touches_the_file_of_the_health_check_and_a_full_disk_does_not_stop_it(tmp_path):
+    world = World(SteadyScheduler)
+    pulse = world.scheduler.app.conf.beat_pulse = tmp_path / "pulse"
+    world.run(1)
+    assert is_fresh(pulse, seconds=30, now=time.time())
+    assert not is_fresh(pulse, seconds=30, now=time.time() + 31)
+
+    world.scheduler.app.conf.beat_pulse = tmp_path / "absent" / "pulse"
+    assert not is_fresh(tmp_path / "absent" / "pulse", seconds=30, now=time.time())
+    assert world.run(20)["often"] >= 18

@@ -1,0 +1,119 @@
+"""TLS at nginx, with a certificate made here: wss, HSTS, the way from http, and what is too old to be spoken."""
+
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import websocket
+
+from tests.deploy.conftest import Behind
+from tests.deploy.edge import Edge
+from tests.e2e.http import Http
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that signs itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    chain, key = folder / "tls_certificate", folder / "tls_key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "2", "-subj", "/CN=bellhop", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", str(chain), "-keyout", str(key)],
+        check=True, capture_output=True, timeout=30,
+    )  # fmt: skip
+    return chain, key
+
+
+@pytest.fixture(scope="module")
+def tls(behind: Behind, certificate: tuple[Path, Path]) -> Iterator[Edge]:
+    """The public port with TLS; the files of the certificate lie beside its configuration."""
+    files = {"/run/secrets/tls_certificate": "tls_certificate", "/run/secrets/tls_key": "tls_key"}
+    edge = Edge(behind.places, "tls.conf", files)
+    for file in certificate:
+        copy = edge.folder / file.name
+        copy.write_bytes(file.read_bytes())
+        copy.chmod(0o444)
+    with edge:
+        yield edge
+
+
+def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate[0]))
+
+
+def exchange(sock: socket.socket, path: str) -> str:
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+    return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+
+
+def https(edge: Edge, context: ssl.SSLContext, path: str) -> tuple[str, str | None]:
+    """The whole answer, and the version of TLS."""
+    with (
+        socket.create_connection(("127.0.0.1", edge.tls_port), timeout=10) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
+    ):
+        return exchange(secured, path), secured.version()
+
+
+def test_a_notification_arrives_over_wss(
+    tls: Edge, behind: Behind, certificate: tuple[Path, Path], edge: Edge
+):
+    client = websocket.create_connection(
+        f"wss://127.0.0.1:{tls.tls_port}/ws",
+        header=[f"Authorization: Bearer {behind.system.token('tls-1')}"],
+        sslopt={"ca_certs": str(certificate[0])},
+        timeout=15,
+    )
+    try:
+        assert '"welcome"' in client.recv()
+        sent = Http(edge.url, behind.system.api_key).notify("tls-1")
+        while sent not in client.recv():
+            pass
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/ws", "/socket.io/?EIO=4&transport=polling", "/flower/", "/metrics"]
+)
+def test_every_answer_says_that_only_https_is_to_be_used(
+    tls: Edge, behind: Behind, certificate: tuple[Path, Path], path: str
+):
+    answer, version = https(tls, trusting(certificate), path)
+    assert answer.count("Strict-Transport-Security: max-age=31536000\r\n") == 1
+    assert version == "TLSv1.3"
+
+
+def test_without_tls_nobody_is_told_so(edge: Edge):
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as plain:
+        assert "Strict-Transport-Security" not in exchange(plain, "/health")
+
+
+def test_http_is_sent_to_https_with_method_path_and_query(tls: Edge, behind: Behind):
+    with socket.create_connection(("127.0.0.1", tls.port), timeout=10) as plain:
+        answer = exchange(plain, "/v1/inbox?limit=1")
+    assert answer.startswith("HTTP/1.1 308")
+    assert f"Location: https://127.0.0.1:{tls.tls_port}/v1/inbox?limit=1\r\n" in answer
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_old_tls_and_weak_ciphers_are_refused(tls: Edge, certificate: tuple[Path, Path]):
+    old = trusting(certificate)
+    old.minimum_version = ssl.TLSVersion.TLSv1
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    weak = trusting(certificate)
+    weak.maximum_version = ssl.TLSVersion.TLSv1_2
+    weak.set_ciphers("ECDHE-ECDSA-AES128-SHA256")
+    for context in (old, weak):
+        with pytest.raises(ssl.SSLError):
+            https(tls, context, "/health")
+    modern = trusting(certificate)
+    modern.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert https(tls, modern, "/health")[1] == "TLSv1.2"
