@@ -169,7 +169,24 @@ def peer_sides(connections: int, server: Valkey) -> Iterator[list[PeerSide]]:
         names = [f"u{i}" for i in range(connections)]
         first = WebSocketLoad([Socket(peers.WS_PORT, f"/?user={n}") for n in names], mode="plain")
         stack.enter_context(first)
-        path = "/socket.io/?EIO=4&transport=websocket"
-        second = WebSocketLoad([Socket(peers.IO_PORT, path, n) for n in names], mode="socketio")
-        stack.enter_context(second)
+        second = stack.enter_context(WebSocketLoad(socketio_peers(names), mode="socketio"))
         yield [PeerSide("ws", plain, first, wire), PeerSide("socketio", socketio, second, wire)]
+
+
+@contextmanager
+def socketio_side(connections: int, server: Valkey) -> Iterator[list[PeerSide]]:
+    """npm Socket.IO with its redis-adapter and its clients, or nobody where there is no Node."""
+    if not peers.available():
+        yield []
+        return
+    with ExitStack() as stack:
+        wire = stack.enter_context(Wire(server.port))
+        child = stack.enter_context(peers.socketio_node(server))
+        sockets = socketio_peers([f"u{i}" for i in range(connections)])
+        load = stack.enter_context(WebSocketLoad(sockets, mode="socketio"))
+        yield [PeerSide("socketio", child, load, wire)]
+
+
+def socketio_peers(names: Sequence[str]) -> list[Socket]:
+    """Clients of npm Socket.IO, each in the room of its name."""
+    return [Socket(peers.IO_PORT, "/socket.io/?EIO=4&transport=websocket", name) for name in names]

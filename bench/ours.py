@@ -52,13 +52,14 @@ class BellhopSide:
 
 
 @contextmanager
-def our_side(context: Context, connections: int) -> Iterator[BellhopSide]:
-    """One node with `connections` users, each on one connection."""
+def our_side(context: Context, connections: int, *, mode: str = "native") -> Iterator[BellhopSide]:
+    """One node with `connections` users, each on one connection, `native` or `socketio`."""
     users = [f"u{i}" for i in range(connections)]
     with stack(context, nodes=1, under_test=("node",)) as ours:
         make_known(ours, users)
-        with WebSocketLoad(ours.sockets(users)) as load:
-            load.wait(connections, 20)
+        sockets = ours.sockets(users) if mode == "native" else ours.socketio(users)
+        with WebSocketLoad(sockets, mode=mode) as load:
+            load.wait(connections if mode == "native" else 0, 20)
             ours.settle()
             ours.pin(("node",))
             yield BellhopSide(ours, load, users)

@@ -21,6 +21,7 @@ from bench.cases import (
     memory,
     resume,
     slow_client,
+    socketio,
     story,
     worker,
 )
@@ -41,6 +42,7 @@ CASES: dict[str, Callable[[Context], Iterator[Result]]] = {
     "memory": memory.run,
     "slow_client": slow_client.run,
     "resume": resume.run,
+    "socketio": socketio.run,
     "story": story.run,
 }
 

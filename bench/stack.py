@@ -93,6 +93,12 @@ class Stack:
         path = f"/ws?{since}" if since else "/ws"
         return [Socket(port, path, self.system.token(user)) for user in users]
 
+    def socketio(self, users: Sequence[str]) -> list[Socket]:
+        """The same as Socket.IO clients over WebSocket alone: the token is in CONNECT, which the load client sends."""
+        port = self.system.settings.node_port
+        path = "/socket.io/?EIO=4&transport=websocket"
+        return [Socket(port, path, self.system.token(user)) for user in users]
+
     def notify(self, user: str | None, data: bytes) -> None:
         """POST one notification to a user, or to everyone."""
         self._send(

@@ -46,7 +46,7 @@ class Connection(Following):
 
     def __init__(
         self,
-        sock: _socket.socket,
+        sock: _socket.socket | None,
         net: Net,
         services: Services,
         *,

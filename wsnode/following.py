@@ -29,7 +29,7 @@ class Following(Transport):
     session: Session
 
     def __init__(
-        self, sock: _socket.socket, net: Net, services: Services, *, number: int, dialect: Dialect
+        self, sock: _socket.socket | None, net: Net, services: Services, *, number: int, dialect: Dialect
     ) -> None:
         """Take over a socket after its handshake."""
         super().__init__(sock, net)

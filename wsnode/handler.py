@@ -8,6 +8,7 @@ import _socket
 import os
 import re
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -17,10 +18,12 @@ from gevent.pywsgi import WSGIHandler
 from geventwebsocket.handler import WebSocketHandler
 
 from shared import logs, metrics
-from shared.errors import AppError
+from shared.errors import AppError, BodyTooLarge
 from wsnode import handshake
 from wsnode.handshake import Accepted, Request
-from wsnode.http import refusal
+from wsnode.http import refusal, status_line
+from wsnode.socketio import requests
+from wsnode.socketio.lobby import Lobby, Reply, Switch
 
 HEADERS_MAX: Final = 16_384
 _SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -37,6 +40,9 @@ class MalformedRequest(AppError):
 
 class Door(Protocol):
     """What decides about handshakes and takes sockets: the node."""
+
+    lobby: Lobby
+    """What answers Socket.IO."""
 
     @property
     def handshake_deadline(self) -> float:
@@ -102,6 +108,9 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         """Answer a request: a handshake here, anything else by the application."""
         self.request_id = self._request_id()
         request = self._request()
+        if request.path in requests.PATHS:
+            self._socketio(request)
+            return
         if self._has_body():
             self._refuse(MalformedRequest("A node takes no body."))
             return
@@ -115,6 +124,44 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         else:
             self._upgrade(accepted)
 
+    def _socketio(self, request: Request) -> None:
+        """Answer a request of Engine.IO; a session that waits for what is said here learns whether it could be."""
+        reply = self.application.door.lobby.serve(request, self._body)
+        if isinstance(reply, Switch):
+            self._switch(reply.accept, None, reply.enter)
+            return
+        written = False
+        try:
+            self._say(reply)
+            written = True
+        finally:
+            if reply.session is not None:
+                reply.session.answered(written=written)
+
+    def _say(self, reply: Reply) -> None:
+        headers = [("Content-Type", reply.kind), ("Content-Length", str(len(reply.body))), *reply.headers]
+        headers.append(("X-Request-Id", self.request_id))
+        if self._has_body() or reply.close:
+            headers.append(("Connection", "close"))
+        self.start_response(status_line(reply.status), headers)
+        self.result = [reply.body]
+        self.process_result()
+
+    def _body(self, most: int) -> bytes:
+        """The body, of a told length and in time. Raises BodyTooLarge or MalformedRequest."""
+        body = self.wsgi_input
+        if body.chunked_input or "HTTP_TRANSFER_ENCODING" in self.environ:
+            raise MalformedRequest("Send a Content-Length.")
+        if (body.content_length or 0) > most:
+            raise BodyTooLarge(f"A body is at most {most} bytes.")
+        try:
+            with gevent.Timeout(self._patience()):
+                found: bytes = body.read()
+        except OSError:
+            raise MalformedRequest("The body is shorter than its Content-Length.") from None
+        body.content_length = 0
+        return found
+
     def _patience(self) -> float:
         return float(self.server.application.door.handshake_deadline)
 
@@ -126,11 +173,19 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         return found
 
     def _upgrade(self, accepted: Accepted) -> None:
+        door = self.application.door
+        self._switch(
+            accepted.accept, accepted.subprotocol, lambda raw, ahead: door.enter(raw, ahead, accepted)
+        )
+
+    def _switch(
+        self, accept: str, subprotocol: str | None, enter: Callable[[_socket.socket, bytes], None]
+    ) -> None:
         """Say 101, then take the socket out of everything that holds it, with what the client sent meanwhile."""
         head = f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{self._id_header()}"
-        head += f"Sec-WebSocket-Accept: {accepted.accept}\r\n"
-        if accepted.subprotocol:
-            head += f"Sec-WebSocket-Protocol: {accepted.subprotocol}\r\n"
+        head += f"Sec-WebSocket-Accept: {accept}\r\n"
+        if subprotocol:
+            head += f"Sec-WebSocket-Protocol: {subprotocol}\r\n"
         self.status, self.code = "101", HTTPStatus.SWITCHING_PROTOCOLS
         self.headers_sent = self.close_connection = True
         if self.socket.family in (socket.AF_INET, socket.AF_INET6):
@@ -141,7 +196,7 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         raw = _socket.socket(fileno=self.socket.detach())
         raw.settimeout(0)
         self.socket = None  # so that nobody closes it after us
-        self.application.door.enter(raw, ahead, accepted)
+        enter(raw, ahead)
 
     def _refuse(self, error: AppError) -> None:
         """An HTTP answer in the one error format instead of the upgrade."""
@@ -196,10 +251,12 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         status = int(str(self._orig_status or self.code or 0).split()[0])
         seconds = max(0.0, self.time_finish - self.time_start)
-        route = path if path in _QUIET or path == handshake.PATH else "unmatched"
+        known = path in _QUIET or path in requests.PATHS or path == handshake.PATH
+        route = path if known else "unmatched"
+        quiet = path in _QUIET or (path in requests.PATHS and status == HTTPStatus.OK)
         metrics.http_requests_total.labels(route, self.command or "-", str(status)).inc()
         metrics.http_seconds.labels(route).observe(seconds)
-        (log.debug if path in _QUIET else log.info)(
+        (log.debug if quiet else log.info)(
             "request",
             method=self.command,
             target=handshake.redacted(path, query)[:500],

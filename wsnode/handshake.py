@@ -104,7 +104,7 @@ def decide(
     """
     if request.path != PATH:
         raise NotFound
-    accept = _check_upgrade(request)
+    accept = check_upgrade(request)
     check_origin(request.headers.get("origin"), settings)
     address = knock()
     query = _fields(request.query)
@@ -115,6 +115,11 @@ def decide(
         return Accepted(accept, subprotocol, None, Since(), sign_in, address)
     principal = sign_in_as(token, settings, now=now)
     return Accepted(accept, subprotocol, principal, _since(query), sign_in, address)
+
+
+def credential(request: Request, settings: HandshakeSettings) -> tuple[str, str | None]:
+    """How a handshake of another kind brings a token, and which. Raises Unauthenticated."""
+    return _credential(request, [], _fields(request.query), settings)
 
 
 def sign_in_as(token: str, settings: TokenSettings, *, now: int) -> Principal:
@@ -142,7 +147,7 @@ def redacted(path: str, query: str) -> str:
     return path + "?" + "&".join(f"{name}={value if name in _SHOWN else '***'}" for name, _, value in pairs)
 
 
-def _check_upgrade(request: Request) -> str:
+def check_upgrade(request: Request) -> str:
     """RFC 6455 section 4.2.1; the value of Sec-WebSocket-Accept."""
     if request.method != "GET":
         raise MethodNotAllowed

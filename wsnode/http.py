@@ -49,7 +49,8 @@ def respond(
         start_response(line, headers)
         return [body]
     start_response(
-        _line(status), [("Content-Type", kind), ("Content-Length", str(len(body))), *_common(request_id)]
+        status_line(status),
+        [("Content-Type", kind), ("Content-Length", str(len(body))), *_common(request_id)],
     )
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
@@ -66,7 +67,7 @@ def refusal(error: AppError, request_id: str) -> tuple[str, Headers, bytes]:
         headers.append(("WWW-Authenticate", 'Bearer realm="bellhop"'))
     if error.status == UPGRADE_REQUIRED:
         headers += [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
-    return _line(error.status), headers, body
+    return status_line(error.status), headers, body
 
 
 def _route(environ: dict[str, Any], node: Readiness, clock: Clock) -> tuple[int, str, bytes]:
@@ -86,7 +87,8 @@ def _route(environ: dict[str, Any], node: Readiness, clock: Clock) -> tuple[int,
     return HTTPStatus.SERVICE_UNAVAILABLE, JSON, orjson.dumps(doc)
 
 
-def _line(status: int) -> str:
+def status_line(status: int) -> str:
+    """Status and phrase."""
     return f"{status} {HTTPStatus(status).phrase}"
 
 

@@ -46,6 +46,7 @@ from wsnode.rate import Rate
 from wsnode.receipts import Receipts
 from wsnode.registrar import Registrar
 from wsnode.repairs import Repairs
+from wsnode.socketio.lobby import Lobby
 from wsnode.subscriber import Subscriber
 from wsnode.walls import BURST, RETRY_AFTER, Walls
 
@@ -78,6 +79,7 @@ class Node:
             message_deadline=settings.message_deadline,
         )
         self._net = Net(gevent.get_hub().loop, clock, limits)
+        self.lobby = Lobby(self, self._net, settings, self._numbers)
         self._build()
 
     def _build(self) -> None:
@@ -127,7 +129,7 @@ class Node:
             pong_wait=settings.pong_wait,
             everybody=lambda: cast(list[Any], self._hub.members()),
             sweeps=[self._repairs.sweep, lambda _: delivery.tell()],
-            slow_sweeps=[self._sweep, self._marks.sweep],
+            slow_sweeps=[self._sweep, self._marks.sweep, self.lobby.sweep],
         )
 
     @property
@@ -159,6 +161,7 @@ class Node:
     def drain(self) -> None:
         """Send everybody away politely, then leave Redis in order."""
         self._draining = True
+        self._receipts.flush()  # so that the nodes to which clients go know what these have confirmed
         everybody = [*self._hub.members(), *self._strangers]
         drain(
             everybody,
@@ -173,7 +176,7 @@ class Node:
     def decide(self, request: Request) -> Accepted:
         """Check one handshake. Raises an AppError."""
         accepted = handshake.decide(
-            request, self._settings, now=self._clock.now_ms(), knock=lambda: self._knock(request)
+            request, self._settings, now=self._clock.now_ms(), knock=lambda: self.knock(request)
         )
         if accepted.principal is not None:
             self._check_user(accepted.principal)
@@ -181,7 +184,15 @@ class Node:
             self._walls.stranger(len(self._strangers))
         return accepted
 
-    def _knock(self, request: Request) -> str:
+    def receive(self, connection: Connection, address: str) -> None:
+        """Take in a connection that has not signed in yet."""
+        connection.address = address
+        self._walls.enter(address)
+        self._strangers.add(connection)
+        self._unsigned.add(connection, self._clock.monotonic())
+        metrics.connections.set(len(self._hub) + len(self._strangers))
+
+    def knock(self, request: Request) -> str:
         """The address that a handshake counts for. Raises an AppError if there is no room for it."""
         if self.reason is not None:
             raise Unavailable(f"This node takes no connections: {self.reason}.", retry_after=RETRY_AFTER)
@@ -200,14 +211,9 @@ class Node:
             sign_in=accepted.sign_in,
             dialect=accepted.dialect,
         )
-        connection.address = accepted.address
-        self._walls.enter(accepted.address)
+        self.receive(connection, accepted.address)
         if accepted.principal is not None:
             connection.admit(accepted.principal, accepted.since)
-        else:
-            self._strangers.add(connection)
-            self._unsigned.add(connection, self._clock.monotonic())
-        metrics.connections.set(len(self._hub) + len(self._strangers))
         connection.watch(ahead)
         if self._draining:  # it came while the others were being sent away
             connection.leave(CloseCode.GOING_AWAY, "the node is going away")

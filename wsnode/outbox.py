@@ -55,6 +55,10 @@ class Outbox:
         else:
             self._chunks[0] = chunk[size:]
 
+    def rest(self) -> bytes:
+        """Everything that waits."""
+        return b"".join(self._chunks)
+
     def cut(self) -> None:
         """Forget all but the chunk under way: after its end a Close frame still is at a frame's edge."""
         self.pong = None

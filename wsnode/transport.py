@@ -39,20 +39,25 @@ class Transport(ABC):
         "send",
     )
 
-    def __init__(self, sock: _socket.socket, net: Net) -> None:
-        """Take over a connected, non-blocking socket."""
-        self._sock = sock
+    def __init__(self, sock: _socket.socket | None, net: Net) -> None:
+        """Take over a connected, non-blocking socket; without one a subclass carries what is written."""
         self._net = net
         self._state = State.OPEN
         self._parser: FrameParser | None = None
+        self._reader: Any = None
         self._writer: Any = None
-        self.send: Callable[[bytes | memoryview], int] = sock.send
         self.batch: list[bytes] | None = None
         self.outbox: Outbox | None = None
         self.heard = True
         """A byte came in since the heartbeat last asked."""
         net.sockets += 1
-        self._reader = net.loop.io(sock.fileno(), _READ)
+        if sock is not None:
+            self._carry(sock)
+
+    def _carry(self, sock: _socket.socket) -> None:
+        self._sock = sock
+        self.send: Callable[[bytes | memoryview], int] = sock.send
+        self._reader = self._net.loop.io(sock.fileno(), _READ)
 
     def watch(self, ahead: bytes) -> None:
         """Begin to read; `ahead` came with the handshake."""
@@ -136,19 +141,13 @@ class Transport(ABC):
 
     def message_too_late(self, now: float) -> None:
         """Cut off a client whose message is under way for too long."""
-        parser = self._parser
-        if parser is None or self._state is not State.OPEN:
-            return
-        if now - parser.waiting_since >= self._net.limits.message_deadline:
+        parser, deadline = self._parser, self._net.limits.message_deadline
+        if parser is not None and self.open and now - parser.waiting_since >= deadline:
             self.leave(CloseCode.TOO_SLOW, "a message took too long")
 
     def write_too_late(self, now: float, deadline: float) -> None:
         """Cut off a client whose kernel buffer took nothing for `deadline` seconds."""
-        if (
-            self.outbox is not None
-            and self._state is State.OPEN
-            and now - self.outbox.progressed_at >= deadline
-        ):
+        if self.outbox is not None and self.open and now - self.outbox.progressed_at >= deadline:
             self.too_slow("took nothing in time")
 
     def too_slow(self, reason: str) -> None:
@@ -265,9 +264,10 @@ class Transport(ABC):
         if self.outbox is not None:
             self.outbox = None
             self._net.blocked.discard(self)
-            self._writer.stop()
-            self._writer.close()
-            self._writer = None
+            if self._writer is not None:
+                self._writer.stop()
+                self._writer.close()
+                self._writer = None
 
     def _hang_up(self) -> None:
         """Send FIN once all is sent, then wait for the client's: closing with unread input would reset the
@@ -287,8 +287,12 @@ class Transport(ABC):
         self._state = State.CLOSED
         self._unblock()
         self._net.partial.discard(self)
+        self._let_go()
+        self._net.sockets -= 1
+        self.batch = None
+
+    def _let_go(self) -> None:
+        """Close the socket."""
         self._reader.stop()
         self._reader.close()
         self._sock.close()
-        self._net.sockets -= 1
-        self.batch = None

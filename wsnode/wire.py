@@ -8,14 +8,14 @@ PING: Final = b"\x89\x00"
 """The heartbeat's frame; empty, so that one object serves every connection."""
 
 _REASON_MAX: Final = 123
-_SHORT: Final = 126
+SHORT: Final = 126
 _LONG: Final = 65_536
 
 
 def text(payload: bytes) -> bytes:
     """One unfragmented text frame."""
     size = len(payload)
-    if size < _SHORT:
+    if size < SHORT:
         return b"\x81%c%b" % (size, payload)
     if size < _LONG:
         return b"\x81\x7e%b%b" % (size.to_bytes(2), payload)

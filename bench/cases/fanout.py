@@ -39,9 +39,9 @@ def _at(context: Context, connections: int) -> Result:
         sides: list[Contestant] = [stack.enter_context(floor_side(connections, size)), ours]
         sides += stack.enter_context(peer_sides(connections, context.valkey))
         turns = {
-            "broadcast": _one_by_one(context, sides, connections),
-            "backlog": _rounds(context, sides, "broadcast", frames // connections, frames),
-            "unicast": _rounds(context, sides, "unicast", singles, singles),
+            "broadcast": one_by_one(context, sides, connections),
+            "backlog": rounds(context, sides, "broadcast", frames // connections, frames),
+            "unicast": rounds(context, sides, "unicast", singles, singles),
         }
     parameters = {
         "connections": connections,
@@ -53,11 +53,11 @@ def _at(context: Context, connections: int) -> Result:
         "windows": context.windows,
         "database": context.database_kind,
     }
-    figures = {name: value for kind in turns for name, value in _figures(kind, turns[kind]).items()}
-    return Result("fanout", parameters, figures, {kind: _table(kind, found) for kind, found in turns.items()})
+    found = {name: value for kind in turns for name, value in figures(kind, turns[kind]).items()}
+    return Result("fanout", parameters, found, {kind: table(kind, one) for kind, one in turns.items()})
 
 
-def _rounds(context: Context, sides: list[Contestant], kind: str, count: int, expected: int) -> Turns:
+def rounds(context: Context, sides: list[Contestant], kind: str, count: int, expected: int) -> Turns:
     """Alternate the contestants; the first round warms socket buffers and is not counted."""
     found: Turns = {side.name: [] for side in sides}
     for number in range(context.windows + 1):
@@ -71,7 +71,7 @@ def _rounds(context: Context, sides: list[Contestant], kind: str, count: int, ex
     return found
 
 
-def _one_by_one(context: Context, sides: list[Contestant], connections: int) -> Turns:
+def one_by_one(context: Context, sides: list[Contestant], connections: int) -> Turns:
     """One broadcast, wait for the last client, the next one; a few in a row for each contestant."""
     found: Turns = {side.name: [] for side in sides}
     for number in range(context.windows + 1):
@@ -88,7 +88,8 @@ def _rates(kind: str, turns: list[Turn]) -> list[float]:
     return [turn.frames / turn.spread_ms * 1e3 if kind == "broadcast" else turn.per_second for turn in turns]
 
 
-def _table(kind: str, turns: Turns) -> dict[str, dict[str, float]]:
+def table(kind: str, turns: Turns) -> dict[str, dict[str, float]]:
+    """What each contestant did, in the middle of its windows."""
     return {
         name: {
             "per_second": median(_rates(kind, windows)),
@@ -100,7 +101,7 @@ def _table(kind: str, turns: Turns) -> dict[str, dict[str, float]]:
     }
 
 
-def _figures(kind: str, turns: Turns) -> dict[str, float]:
+def figures(kind: str, turns: Turns) -> dict[str, float]:
     """By rate, which is what counts, and by processor time, which a busy machine disturbs less."""
     found: dict[str, float] = {}
     ours = turns[_OURS]

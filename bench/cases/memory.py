@@ -29,23 +29,25 @@ def run(context: Context) -> Iterator[Result]:
             pass
         names = [f"m{i}" for i in range(steps[-1])]
         make_known(ours, names)
-        found = _grow(pid, [ours.sockets(names[a:b]) for a, b in _ranges(steps)], mode="native")
+        found = grow(pid, [ours.sockets(names[a:b]) for a, b in ranges(steps)], mode="native")
     figures = {"kib_per_connection": found[-1]["kib_per_connection"]}
     detail: dict[str, object] = {"bellhop": found}
     if peers.available():
         with peers.ws_node(context.valkey) as child:
-            groups = [[Socket(peers.WS_PORT, f"/?user=m{i}") for i in range(a, b)] for a, b in _ranges(steps)]
-            theirs = _grow(child.pid, groups, mode="plain")
+            groups = [[Socket(peers.WS_PORT, f"/?user=m{i}") for i in range(a, b)] for a, b in ranges(steps)]
+            theirs = grow(child.pid, groups, mode="plain")
         detail["ws"] = theirs
         figures["of_ws"] = figures["kib_per_connection"] / theirs[-1]["kib_per_connection"]
     yield Result("memory", {"connections": list(steps), "warmed_with": _WARM}, figures, detail)
 
 
-def _ranges(steps: tuple[int, ...]) -> list[tuple[int, int]]:
+def ranges(steps: tuple[int, ...]) -> list[tuple[int, int]]:
+    """From one step to the next."""
     return list(zip((0, *steps[:-1]), steps, strict=True))
 
 
-def _grow(pid: int, groups: list[list[Socket]], *, mode: str) -> list[dict[str, float]]:
+def grow(pid: int, groups: list[list[Socket]], *, mode: str) -> list[dict[str, float]]:
+    """Connect group after group, and see what each has cost the process."""
     before, connected, found = _settled_rss(pid), 0, []
     with ExitStack() as exits:
         for group in groups:

@@ -1,7 +1,8 @@
 """Settings of the nodes: leases, deadlines, and what bounds every connection."""
 
 from shared.config.accepting import Accepting
-from shared.config.declaring import NameList, setting
+from shared.config.declaring import OFF, NameList, setting
+from shared.config.values import PolicyText
 
 
 class Realtime(Accepting):
@@ -60,6 +61,12 @@ class Realtime(Accepting):
         1000, "Handshakes of one node; five seconds' worth at once.", "per second", ge=1
     )
     handshake_rate_address: float = setting(50, "The same from one address.", "per second", ge=1)
+    pollers_max: int = setting(
+        1000, "Most Socket.IO clients of one node that poll instead of a WebSocket.", "connections", ge=1
+    )
+    socket_limit: PolicyText = setting(
+        OFF, "Messages one user may send over Socket.IO on one node, `10/1m`; over it the socket is closed."
+    )
     trusted_proxies: NameList = setting(
         (), "Proxies (address, network or `unix`) whose `X-Forwarded-For` counts, comma separated."
     )

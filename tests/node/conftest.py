@@ -3,24 +3,37 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from tests.integration.wsnode.conftest import backend, node, redis_of_module, shared_node, user
+from tests.integration.wsnode.conftest import (
+    backend,
+    node,
+    redis_of_module,
+    shared_node,
+    start_node,
+    user,
+)
+from tests.node.driver import Driver, Page
 
-__all__ = ["backend", "node", "redis_of_module", "shared_node", "user"]
+__all__ = ["backend", "node", "redis_of_module", "shared_node", "start_node", "user"]
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def npm_ws() -> str:
-    """The node program, with `ws` installed beside the tests; where that is not possible the tests are skipped."""
+    """The node program, both packages installed beside the tests; where that cannot be the tests are skipped."""
     program, npm = shutil.which("node"), shutil.which("npm")
     reason = "node and npm are not installed"
     if program and npm:
-        if (HERE / "node_modules" / "ws" / "package.json").exists():
+        if all(
+            (HERE / "node_modules" / name / "package.json").exists() for name in ("ws", "socket.io-client")
+        ):
             return program
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
@@ -30,3 +43,28 @@ def npm_ws() -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def driver(npm_ws: str) -> Iterator[Driver]:
+    """One process of Node.js for all Socket.IO clients of a module."""
+    driver = Driver(npm_ws)
+    yield driver
+    driver.stop()
+
+
+@pytest.fixture
+def page(driver: Driver, node) -> Iterator[Callable[..., Page]]:
+    """Make clients; `port` is that of the module's node unless told. They are closed afterwards."""
+    made: list[Page] = []
+
+    def make(*, port: int | None = None, **options: Any) -> Page:
+        found = Page(
+            driver, f"page {len(made)} {uuid4().hex[:8]}", f"http://127.0.0.1:{port or node.port}", **options
+        )
+        made.append(found)
+        return found
+
+    yield make
+    for one in made:
+        one.close()

@@ -15,9 +15,16 @@ PROBE: Final = "probe"
 PACKETS_MAX: Final = 1000
 """Packets in one payload: as many as a client may send at once (`BURST` seconds of the default `message_rate`)."""
 
+ENDS: Final[int] = CLOSE
+"""A packet's kind: the session is over."""
+SPEAKS: Final[int] = MESSAGE
+"""A packet's kind: its data is Socket.IO's."""
+
 PING_TEXT: Final = f"{PING}"
 NOOP_TEXT: Final = f"{NOOP}"
 CLOSE_TEXT: Final = f"{CLOSE}"
+PROBE_TEXT: Final = f"{PING}{PROBE}"
+GO_TEXT: Final = f"{UPGRADE}"
 PROBED_TEXT: Final = f"{PONG}{PROBE}"
 SEPARATOR: Final = "\x1e"
 

@@ -9,11 +9,18 @@ from typing import Final
 from wsnode.frame_parser import CLOSE, TEXT
 from wsnode.socketio import engine
 
+END: Final = engine.CLOSE_TEXT.encode()
+
 _SHORT: Final = 126
 _SEPARATOR: Final = engine.SEPARATOR.encode()
 
 
-def payload(frames: bytes) -> bytes:
+def payload(packets: list[bytes]) -> bytes:
+    """What a GET is answered with."""
+    return _SEPARATOR.join(packets)
+
+
+def packets(frames: bytes) -> list[bytes]:
     """Text frames as packets; a Close frame as the packet that ends the session; pings are of no use here."""
     found: list[bytes] = []
     at = 0
@@ -27,6 +34,6 @@ def payload(frames: bytes) -> bytes:
         if opcode == TEXT:
             found.append(frames[at : at + size])
         elif opcode == CLOSE:
-            found.append(engine.CLOSE_TEXT.encode())
+            found.append(END)
         at += size
-    return _SEPARATOR.join(found)
+    return found
