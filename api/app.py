@@ -9,6 +9,9 @@ import falcon
 import orjson
 
 from api import documents, errors, limits, openapi, routes
+from api.compat import routes as compat
+from api.compat.sending import Sending
+from api.compat.trials import Trials
 from api.deps import Deps
 from api.documents import File
 from api.middleware.acceptable import Acceptable
@@ -54,12 +57,13 @@ Application = falcon.App[Any, Any]
 def create_app(deps: Deps) -> Application:
     """Put the application together."""
     table = routes.TABLE + (routes.DEVELOPMENT if deps.settings.dev_sign_in else ())
-    app: Application = falcon.App(request_type=ApiRequest, middleware=_middleware(deps, lookup(table)))
+    served = table + compat.table(deps.settings)
+    app: Application = falcon.App(request_type=ApiRequest, middleware=_middleware(deps, lookup(served)))
     for kind in ("user", "topic"):
         app.router_options.converters[kind] = WithSlashes
     errors.add_handlers(app, debug=deps.settings.debug)
     resources = _resources(deps, table)
-    for path, suffix, resource in dict.fromkeys((each.path, each.suffix, each.resource) for each in table):
+    for path, suffix, resource in dict.fromkeys((each.path, each.suffix, each.resource) for each in served):
         app.add_route(path, resources[resource], suffix=suffix)
     app.add_route("/docs/{name}", resources["docs"])
     if deps.settings.console:
@@ -114,6 +118,8 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "openapi": OpenApi(_description(table)),
         "docs": Pages(documents.read_folder(documents.PAGES)),
         "sign_in": DevSignIn(deps.settings, deps.clock),
+        "compat_sending": Sending(deps.acceptance, deps.known_apps, deps.limiter, deps.authenticator),
+        "compat_trials": Trials(),
     }
 
 

@@ -32,5 +32,9 @@ class Authenticator:
             raise Unauthenticated("Send `Authorization: Bearer <API key or token>`.")
         credential = header[len(_SCHEME) :].strip()
         if api_keys.looks_like_key(credential):
-            return self._key_ring.identify(credential)
+            return self.key(credential)
         return tokens.verify(self._settings, credential, now=self._now_ms())
+
+    def key(self, credential: str) -> Principal:
+        """Return whose API key this is. Raises as `identify`."""
+        return self._key_ring.identify(credential)

@@ -1,6 +1,7 @@
 """Every failure in the one error format: ours, Falcon's, the database's, and what nobody expected.
 
-Rule S. `{"error": {code, message, detail?, retryable, request_id}}` (DESIGN section 5). An unexpected error is logged
+Rule S. `{"error": {code, message, detail?, retryable, request_id}}` (DESIGN section 5); a contract that was taken over
+keeps its own (api.compat.refusals). An unexpected error is logged
 with its traceback under the request id; the caller sees only the id, unless debug is on.
 """
 
@@ -80,9 +81,13 @@ def add_handlers(app: "falcon.App[Any, Any]", *, debug: bool) -> None:
 
 def answer(req: ApiRequest, resp: falcon.Response, error: AppError) -> None:
     """Write `error` into the response."""
-    resp.status = error.status
+    refusal = req.operation.refusal if req.operation else None
+    status, body = (
+        refusal(error) if refusal else (error.status, {"error": error.body(req.request_id or None)})
+    )
+    resp.status = status
     resp.content_type = falcon.MEDIA_JSON
-    resp.data = orjson.dumps({"error": error.body(req.request_id or None)}, default=repr)
+    resp.data = orjson.dumps(body, default=repr)
     if error.retry_after is not None:
         resp.set_header("Retry-After", str(math.ceil(error.retry_after)))
     if isinstance(error, OverLimit):

@@ -3,7 +3,7 @@
 Rule P. The one description from which come the routes, the checks of bodies and scopes, and /openapi.json.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -39,6 +39,8 @@ class Body:
     """A batch may be larger and is checked item by item."""
 
     required: bool = True
+    loose: bool = False
+    """Of a contract that was taken over: an object, or what counts as an empty one; the resource judges."""
 
 
 def body(kind: Any, *, documented: Any = None, batch: bool = False, required: bool = True) -> Body:
@@ -47,6 +49,10 @@ def body(kind: Any, *, documented: Any = None, batch: bool = False, required: bo
     return Body(
         check, check if documented is None else TypeAdapter(documented), batch=batch, required=required
     )
+
+
+Refusal = Callable[[AppError], tuple[int, Any]]
+"""How an error is told: the status and the body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,9 @@ class Operation:
 
     scope: str | None = None
     """What the caller must hold; None means that anybody may ask."""
+
+    here: bool = False
+    """Only for callers on this machine (api.own_machine); where a scope is demanded they need no credential for it."""
 
     suffix: str | None = None
     area: str = ""
@@ -84,6 +93,9 @@ class Operation:
 
     errors: tuple[type[AppError], ...] = ()
     """Errors of its own, beyond those that follow from scope, body and path."""
+
+    refusal: Refusal | None = None
+    """Of a contract that was taken over: how it tells errors. None for the one format."""
 
 
 def answers_json(operation: Operation) -> bool:

@@ -4,17 +4,24 @@ Rule S. What a route demands stands in the table of routes; how a credential bec
 api.authentication's, what is too often api.limits'.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import falcon
 
 from api import limits
 from api.authentication import Authenticator
 from api.limits import Limiter
+from api.own_machine import own_host
 from api.request import ApiRequest
 from api.routing import Limited, Lookup, Operation
-from shared.auth.principal import Principal
+from shared.auth.principal import Principal, key_principal
+from shared.auth.tokens import MAIN_APP
 from shared.errors import Forbidden, Unauthenticated
+
+NEIGHBOUR: Final = key_principal(
+    app=MAIN_APP, key="this-machine", scopes=("notifications:write",), expires_at=None
+)
+"""Whoever asks from this machine where that is enough."""
 
 
 class Auth:
@@ -33,6 +40,11 @@ class Auth:
         req.operation = operation
         # Without an operation it is a method that the path does not take, or OPTIONS: Falcon answers.
         if operation is None:
+            return
+        if operation.here and (operation.scope is None or "HTTP_AUTHORIZATION" not in req.env):
+            own_host(req.env)
+            req.principal = NEIGHBOUR
+            self._limit_public(operation, req, resp)
             return
         if operation.scope is None:
             self._limit_public(operation, req, resp)

@@ -39,6 +39,8 @@ class Bodies:
 
     def _body(self, req: ApiRequest, expected: Body) -> Any:
         raw = _read(req, self._batch_max if expected.batch else self._body_max)
+        if expected.loose:
+            return _loose(raw, req.env.get("CONTENT_TYPE", ""))
         if not raw:
             # Nothing has no type either.
             if expected.required:
@@ -50,6 +52,14 @@ class Bodies:
             raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
         depth = strict_json.MAX_DEPTH + (BATCH_LEVELS if expected.batch else 0)
         return check(expected.check, strict_json.loads(raw, max_depth=depth))
+
+
+def _loose(raw: bytes, content_type: str) -> dict[str, Any]:
+    """Read an object where a contract of its own judges it; what is none, or not said to be JSON, has no fields."""
+    if not raw or (content_type and not _is_json(content_type)):
+        return {}
+    value = strict_json.loads(raw)
+    return value if isinstance(value, dict) else {}
 
 
 def _is_json(content_type: str) -> bool:

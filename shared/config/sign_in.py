@@ -36,7 +36,8 @@ class SignIn(General):
     )
     dev_sign_in: bool = setting(
         in_development,
-        "Let anybody on this machine choose a user name in the console; refused in production.",
+        "Let anybody on this machine choose a user name in the console, and send by the open routes of"
+        " docs/compatibility.md; refused in production.",
         shown="true in development",
     )
     console: bool = setting(in_development, "Serve the page /console.", shown="true in development")

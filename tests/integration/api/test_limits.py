@@ -42,6 +42,17 @@ def limited(start_api, own_redis) -> Api:
     )
 
 
+def test_contract_d_is_under_the_limit_of_its_key_and_says_so_in_its_own_way(start_api, own_redis):
+    api = start_api(own_redis.url, BELLHOP_LIMIT_KEY="2/15m")
+    body = {"recipientId": "ana", "message": "m", "apiKey": api.key}
+    answers = [api.post("/webhook/notify", body, auth=None) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert answers[2].json == {"success": False, "error": "Over the limit key: 2 requests in 900 s."}
+    assert int(answers[2].headers["retry-after"]) in range(440, 451)
+    assert journal(api) == 2
+
+
 def test_a_sender_is_told_what_is_left_and_then_to_wait(limited: Api):
     policy = '"key";q=3;w=3600, "key-quota";q=10;w=86400, "app-quota";q=20;w=86400'
     assert told(post(limited, "ana", "bob", "ana")) == (

@@ -1,0 +1,60 @@
+"""From a request of a contract that was taken over to the notification of /v1 that it means.
+
+Rule P. Fields that a contract does not know are passed over, as they were there. Raises InvalidRequest; each contract
+tells it in its own way (api.compat.refusals).
+"""
+
+from typing import Any, Final
+
+from api.schemas.common import USER_ID, USER_ID_SHAPE
+from api.schemas.notifications import NOTIFICATION, NotificationIn
+from api.validation import check, check_at, invalid
+
+Body = dict[str, Any]
+MESSAGE_EVENT: Final = "notification"
+"""The event of what names none: contracts B and D."""
+
+_EXACT: Final = 2**53
+"""Up to here a number of JavaScript is the number that was written."""
+
+
+def of_a(body: Body) -> NotificationIn:
+    """`{userId, eventType, data}`; what JavaScript takes for false is missing."""
+    for field in ("userId", "eventType", "data"):
+        # NaN is no JSON; an empty list or object is true there.
+        if body.get(field) in (None, "", 0, False):
+            raise invalid(field, "Missing.")
+    return _notification(_user(body, "userId"), body["eventType"], body["data"])
+
+
+def of_b(body: Body) -> NotificationIn:
+    """`{userId, message}`."""
+    return _message(body, "userId")
+
+
+def of_d(body: Body) -> NotificationIn:
+    """`{recipientId, message}`."""
+    return _message(body, "recipientId")
+
+
+def _message(body: Body, user: str) -> NotificationIn:
+    message = body.get("message")
+    if not isinstance(message, str) or not message:
+        raise invalid("message", "Must be a text that is not empty.")
+    return _notification(_user(body, user), MESSAGE_EVENT, {"message": message})
+
+
+def _notification(user: Any, event: Any, data: Any) -> NotificationIn:
+    found: NotificationIn = check(NOTIFICATION, {"to": {"users": [user]}, "event": event, "data": data})
+    return found
+
+
+def _user(body: Body, field: str) -> Any:
+    """Return a user id; of a number its text, as a token's `userId` is read."""
+    value = body.get(field)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        value = int(value)
+    if type(value) is int:
+        value = str(value)
+    check_at(field, USER_ID, value, USER_ID_SHAPE)
+    return value
