@@ -52,9 +52,9 @@ class Transport(ABC):
         """A byte came in since the heartbeat last asked."""
         net.sockets += 1
         if sock is not None:
-            self._carry(sock)
+            self._attach(sock)
 
-    def _carry(self, sock: _socket.socket) -> None:
+    def _attach(self, sock: _socket.socket) -> None:
         self._sock = sock
         self.send: Callable[[bytes | memoryview], int] = sock.send
         self._reader = self._net.loop.io(sock.fileno(), _READ)

@@ -117,7 +117,7 @@ class Carried(Connection):
         self._handed = None
         self.outbox = None
         self._sessions.pop(self.sid, None)
-        self._carry(sock)
+        self._attach(sock)
         if parser is not None:
             self._parser = parser
             self._net.partial.add(self)
