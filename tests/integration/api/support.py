@@ -61,6 +61,7 @@ class Api:
     redis_url: str
     database_url: str
     environ: dict[str, str] = field(default_factory=dict)
+    application: str = "api.wsgi:app"
 
     def __post_init__(self) -> None:
         self.port = free_port()
@@ -93,7 +94,7 @@ class Api:
         return self._child.pid
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "gunicorn", "api.wsgi:app", "--config", "api/gunicorn_conf.py"]
+        command = [sys.executable, "-m", "gunicorn", self.application, "--config", "api/gunicorn_conf.py"]
         env = {**os.environ, **self._environ, "PORT": str(self.port)}
         with self.log.open("ab") as log:
             self._child = spawn(command, env=env, cwd=ROOT, output=log)
