@@ -15,7 +15,7 @@ import orjson
 from api import audiences, sending_time
 from api.audiences import Lookups
 from api.intake import PRIORITIES, Intake
-from api.limits import Sending, over, refusal
+from api.limits import Sending, refusal
 from api.schemas.notifications import NOTIFICATION, NotificationIn
 from api.sending_time import SendingTime
 from api.validation import check, invalid
@@ -29,6 +29,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.ids import uuid7
+from shared.over_limit import over
 from shared.protocol.journal import Entry
 from shared.redis.journal import Accepted, Submission, Verdict
 from shared.redis.limits import Bucket, Demand, Standing

@@ -17,7 +17,6 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api import limits
-from api.limits import OverLimit
 from api.request import ApiRequest
 from shared import logs
 from shared.db import DatabaseUnavailable
@@ -36,6 +35,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from shared.over_limit import OverLimit
 
 log = logs.get(__name__)
 

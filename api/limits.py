@@ -6,7 +6,6 @@ somebody who guesses would like to do uncounted.
 """
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -17,17 +16,16 @@ from shared.auth.principal import Principal
 from shared.config import Settings
 from shared.domain.address import Proxies
 from shared.domain.gcra import Policy
-from shared.domain.quotas import APP_QUOTA, KEY_QUOTA
 from shared.errors import TooManyRequests
+from shared.over_limit import over, sentence
 from shared.redis.client import RedisUnavailable
-from shared.redis.limits import Bucket, Standing, quota_buckets
+from shared.redis.limits import Bucket, Standing, quota_buckets, user_buckets
 
 log = logs.get(__name__)
 
 POLICY_HEADER: Final = "RateLimit-Policy"
 HEADER: Final = "RateLimit"
 KEY: Final = "key"
-USER: Final = "user"
 ADDRESS: Final = "address"
 SIGN_IN: Final = "sign-in"
 _SENDERS: Final = 10_000
@@ -40,21 +38,6 @@ class Taker(Protocol):
     def take(self, buckets: Sequence[Bucket], *, cost: int = 1) -> list[Standing]:
         """Take from each, or nothing if one refuses. Raises RedisUnavailable."""
         ...
-
-
-class OverLimit(TooManyRequests):
-    """A limit refuses; `standings` tell of each that was asked."""
-
-    def __init__(self, standings: Sequence[Standing]) -> None:
-        refusing = [one for one in standings if not one.taken.allowed]
-        bucket = max(refusing, key=lambda one: one.taken.retry or 0).bucket
-        waits = [one.taken.retry for one in refusing if one.taken.retry is not None]
-        super().__init__(
-            _sentence(bucket),
-            detail={"limit": bucket.name},
-            retry_after=max(1, math.ceil(max(waits) / _SECOND)) if waits else None,
-        )
-        self.standings = tuple(standings)
 
 
 class Sending(NamedTuple):
@@ -105,7 +88,7 @@ class Limiter:
     def _of(self, principal: Principal) -> tuple[Bucket, ...]:
         if principal.key is not None:
             return (Bucket(KEY, self._key, principal.key),) if self._key else ()
-        return (Bucket(USER, self._user, f"{principal.app} {principal.user}"),) if self._user else ()
+        return user_buckets(self._user, principal.app, principal.user or "")
 
     def _at(self, name: str, policy: Policy | None, env: Mapping[str, Any]) -> tuple[Bucket, ...]:
         """By the client's address; nobody can be told apart on this machine."""
@@ -131,16 +114,9 @@ def _checked(standings: Sequence[Standing]) -> Sequence[Standing]:
     raise over(standings)
 
 
-def over(standings: Sequence[Standing]) -> OverLimit:
-    """What is said of a request that its limits refuse; counts it."""
-    error = OverLimit(standings)
-    metrics.limited_total.labels(error.detail["limit"]).inc()
-    return error
-
-
 def refusal(bucket: Bucket, request_id: str) -> str:
     """What stands in the answer of a batch for a notification that a quota refuses, as JSON."""
-    error = TooManyRequests(_sentence(bucket), detail={"limit": bucket.name})
+    error = TooManyRequests(sentence(bucket), detail={"limit": bucket.name})
     return orjson.dumps({"error": error.body(request_id)}).decode()
 
 
@@ -159,9 +135,3 @@ def headers(standings: Sequence[Standing]) -> dict[str, str]:
 def _policy(name: str, policy: Policy) -> str:
     """One of the few that are set."""
     return f'"{name}";q={policy.limit};w={-(-policy.per_ms // 1000)}'
-
-
-def _sentence(bucket: Bucket) -> str:
-    limit, seconds = bucket.policy.limit, bucket.policy.per_ms // 1000
-    what = "recipients" if bucket.name in (KEY_QUOTA, APP_QUOTA) else "requests"
-    return f"Over the limit {bucket.name}: {limit} {what} in {seconds} s."

@@ -3,6 +3,7 @@
 from shared import logs, metrics
 from shared.protocol.journal import Entry
 from shared.store.rescues import store_failed
+from workers import replies
 from workers.backoff import LONGEST_S, GiveUp, next_attempt
 from workers.deps import Deps
 from workers.failures import describe, judge
@@ -23,6 +24,7 @@ def count_failure(deps: Deps, entry: Entry, error: Exception, *, alone: bool) ->
     match next_attempt(attempt, attempts_max=deps.settings.attempts_max, jitter=deps.chance.random()):
         case GiveUp() if alone and _give_up(deps, entry, reason, attempt):
             metrics.dead_letters_total.inc()
+            replies.failed(deps, entry)
             log.error("notification_failed", attempts=attempt, error=reason, **named)
             return
         case GiveUp():

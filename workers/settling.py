@@ -11,7 +11,7 @@ from shared.protocol.journal import Entry
 from shared.store.publishing import mark_published
 from shared.store.rescues import mark_rescued
 from shared.store.rows import PageRef, StoredGroup
-from workers import cancelled
+from workers import cancelled, replies
 from workers.deps import Deps
 from workers.publishing import publish_frames
 
@@ -29,6 +29,7 @@ def settle(deps: Deps, stored: StoredGroup, entries: Sequence[Entry], *, rescue:
     the job that still finds them would read everything back. `entries` are what the group was made of, or more.
     """
     publish_frames(deps, stored.frames)
+    replies.stored(deps, entries, stored)
     if deps.journal.finish([*stored.stored_ids, *stored.already]):
         # Before the pages: of those that are not stored nothing has gone out yet.
         done = {*stored.stored_ids, *stored.already}

@@ -5,6 +5,8 @@ everything else exists only while it is needed.
 """
 
 import _socket
+from functools import lru_cache
+from itertools import count
 from typing import Any, Final
 
 from shared import logs
@@ -19,7 +21,7 @@ from wsnode.dialects.dialect import Dialect
 from wsnode.following import RETRY_AFTER, Following
 from wsnode.frame_parser import UNSUPPORTED_DATA, Binary, Event, Text
 from wsnode.frame_parser import Ping as PingFrame
-from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refused, Unreadable, Waiting
+from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refused, Send, Unreadable, Waiting
 from wsnode.net import Net
 from wsnode.ports import Services
 from wsnode.session import Session
@@ -28,6 +30,9 @@ REPLIES_MAX: Final = 100
 """Frames of one connection that may wait for a reply."""
 
 REFUSALS: Final = {403: CloseCode.FORBIDDEN, 429: CloseCode.TOO_MANY, 503: CloseCode.GOING_AWAY}
+
+_refs = count(1)
+"""What tells apart the frames of a dialect that has no `ref`."""
 
 log = logs.get(__name__)
 
@@ -66,6 +71,7 @@ class Connection(Following):
     def admit(self, principal: Principal, since: Since) -> None:
         """It is this user's; begin to follow the streams from where the client stands."""
         self.app, self.user = principal.app, principal.user or ""
+        self.scopes = _shared(principal.scopes)
         self.expires_at = principal.expires_at
         self.session = Session(self.user, since, hold_bytes=self._net.limits.hold_bytes)
         log.info(
@@ -127,12 +133,28 @@ class Connection(Following):
             case Mark(ref=ref):
                 if (asked := self._waits(ref)) is not None:
                     self._services.mark(self, message, asked)
+            case Send():
+                self._send(message)
             case Ping(ref):
                 self.write(self.dialect.pong(ref))
             case Auth(ref=ref):
                 self._refuse(Refused("conflict", "This connection has signed in.", ref))
             case Refused():
                 self._refuse(message)
+
+    def _send(self, send: Send) -> None:
+        ref = next(_refs) if send.ref is None else send.ref
+        if send.token is not None:
+            try:
+                principal = self._services.identify(send.token)
+            except AppError as error:
+                self._refuse(Refused(error.code, error.message, ref))
+                return
+            if (principal.app, principal.user) != (self.app, self.user):
+                self._refuse(Refused("forbidden", "The token is somebody else's.", ref))
+                return
+        if (asked := self._waits(ref)) is not None:
+            self._services.send(self, send, asked)
 
     def _refuse(self, refused: Refused, *, retry_after: float | None = None) -> None:
         """Say what is wrong with a frame; `retry_after`: it may be said again then."""
@@ -186,3 +208,9 @@ class Connection(Following):
             return False
         self._control_budget_at = due
         return True
+
+
+@lru_cache(256)
+def _shared(scopes: frozenset[str]) -> frozenset[str]:
+    """The one object for all connections with these scopes."""
+    return scopes

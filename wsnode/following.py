@@ -25,7 +25,7 @@ RETRY_AFTER: Final = 1.0
 class Following(Transport):
     """Before the client has signed in `user` is empty and there is no `session`."""
 
-    __slots__ = ("_services", "app", "dialect", "expires_at", "number", "session", "user")
+    __slots__ = ("_services", "app", "dialect", "expires_at", "number", "scopes", "session", "user")
     session: Session
 
     def __init__(
@@ -40,6 +40,8 @@ class Following(Transport):
         self.user = ""
         self.expires_at: int | None = None
         """Epoch milliseconds at which the token ends."""
+        self.scopes: frozenset[str] = frozenset()
+        """What its user may do."""
 
     @property
     def name(self) -> str:

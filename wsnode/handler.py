@@ -114,7 +114,7 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         if self._has_body():
             self._refuse(MalformedRequest("A node takes no body."))
             return
-        if request.path != handshake.PATH and not handshake.wants_upgrade(request):
+        if request.path not in (handshake.PATH, handshake.SOCKET) and not handshake.wants_upgrade(request):
             WSGIHandler.run_application(self)
             return
         try:
@@ -251,7 +251,7 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         status = int(str(self._orig_status or self.code or 0).split()[0])
         seconds = max(0.0, self.time_finish - self.time_start)
-        known = path in _QUIET or path in requests.PATHS or path == handshake.PATH
+        known = path in _QUIET or path in requests.PATHS or path in handshake.DIALECTS
         route = path if known else "unmatched"
         quiet = path in _QUIET or (path in requests.PATHS and status == HTTPStatus.OK)
         metrics.http_requests_total.labels(route, self.command or "-", str(status)).inc()

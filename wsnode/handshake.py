@@ -17,11 +17,15 @@ from shared.auth.principal import Principal
 from shared.auth.tokens import TokenSettings, verify
 from shared.errors import AppError, Forbidden, InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
 from shared.redis.streams import Since
-from wsnode.dialects import native
+from wsnode.dialects import classic, native
 from wsnode.dialects.dialect import Dialect
 
 UPGRADE_REQUIRED: Final = 426
 PATH: Final = "/ws"
+SOCKET: Final = "/socket"
+DIALECTS: Final[dict[str, Dialect]] = {PATH: native, SOCKET: classic, "/": classic}
+"""What is spoken on each path."""
+
 SUBPROTOCOL: Final = "bellhop.v1"
 _BEARER_PROTOCOL: Final = "bearer."
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -102,7 +106,8 @@ def decide(
 
     `knock` is asked before the credential is looked at: whether there is room, and for which address it counts.
     """
-    if request.path != PATH:
+    dialect = DIALECTS.get(request.path)
+    if dialect is None:
         raise NotFound
     accept = check_upgrade(request)
     check_origin(request.headers.get("origin"), settings)
@@ -112,9 +117,9 @@ def decide(
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
     sign_in, token = _credential(request, offered, query, settings)
     if token is None:
-        return Accepted(accept, subprotocol, None, Since(), sign_in, address)
+        return Accepted(accept, subprotocol, None, Since(), sign_in, address, dialect)
     principal = sign_in_as(token, settings, now=now)
-    return Accepted(accept, subprotocol, principal, _since(query), sign_in, address)
+    return Accepted(accept, subprotocol, principal, _since(query), sign_in, address, dialect)
 
 
 def credential(request: Request, settings: HandshakeSettings) -> tuple[str, str | None]:

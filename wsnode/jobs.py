@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 import gevent
-from gevent.queue import Queue
+from gevent.queue import Queue as Waiting
 
 from shared import logs
-from shared.protocol.jobs import JobArgs
+from shared.protocol.jobs import JobArgs, Queue
 from shared.queue import JobQueue, QueueUnavailable
 
 WAITING_MAX: Final = 10_000
@@ -30,28 +30,31 @@ class Jobs:
 
     def __init__(self, queue: JobQueue) -> None:
         self._queue = queue
-        self._waiting: Queue[tuple[JobArgs, Callable[[], None]]] = Queue(WAITING_MAX)
+        self._waiting: Waiting[tuple[JobArgs, Queue | None, Callable[[], None]]] = Waiting(WAITING_MAX)
         self._ids = 0
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to send."""
         return [gevent.spawn(self._send) for _ in range(SENDERS)]
 
-    def put(self, args: JobArgs, failed: Callable[[], None]) -> None:
-        """Enqueue soon; `failed` is called if that is not possible. Never blocks."""
+    def put(self, args: JobArgs, failed: Callable[[], None], *, queue: Queue | None = None) -> None:
+        """Enqueue soon, on the job's own queue unless another is named. Never blocks.
+
+        `failed` is called if that is not possible.
+        """
         if self._waiting.full() or self._ids + _ids(args) > IDS_MAX:
             log.warning("jobs_full", job=args.job)
             failed()
         else:
             self._ids += _ids(args)
-            self._waiting.put_nowait((args, failed))
+            self._waiting.put_nowait((args, queue, failed))
 
     def _send(self) -> None:
         while True:
-            args, failed = self._waiting.get()
+            args, queue, failed = self._waiting.get()
             self._ids -= _ids(args)
             try:
-                self._queue.enqueue(args)
+                self._queue.enqueue(args, queue=queue)
             except QueueUnavailable as error:
                 log.warning("job_not_enqueued", job=args.job, error=error.message)
                 failed()

@@ -28,6 +28,18 @@ class Mark(NamedTuple):
     ref: str | int
 
 
+class Send(NamedTuple):
+    """Send a notification, `doc` as the client wrote it: the fields of the native frame `send`, not checked yet."""
+
+    doc: dict[str, Any]
+    ref: str | int | None
+    """None: the dialect has none, and the connection finds one."""
+    token: str | None = None
+    """A credential for this message alone; it must be the same user's."""
+    published: bool = False
+    """Whether the answer waits until it is stored and published, and does not come once it is accepted."""
+
+
 class Ping(NamedTuple):
     """For clients that cannot see WebSocket pings."""
 
@@ -54,7 +66,7 @@ class Waiting(NamedTuple):
 
 IGNORED: Final = Ignored()
 
-Message = Auth | Ack | Mark | Ping | Refused | Ignored
+Message = Auth | Ack | Mark | Send | Ping | Refused | Ignored
 
 
 class Unreadable(ValueError):

@@ -8,9 +8,11 @@ from enum import IntEnum
 from typing import Any, Final, Protocol
 
 from shared.clock import Clock
+from shared.config import Settings
 from wsnode.deadlines import Deadlines
 from wsnode.frame_parser import FrameParser
 from wsnode.rate import Rate
+from wsnode.walls import BURST
 
 CLOSE_WAIT: Final = 3.0
 """Seconds that a client has to answer our Close frame, or to take what is before it."""
@@ -30,6 +32,19 @@ class Limits:
     controls: Rate
     message_deadline: float
     """Seconds that a message may take from its first byte to its last."""
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that are set."""
+    return Limits(
+        frame_max=settings.frame_max,
+        fragments_max=settings.fragments_max,
+        outbox_bytes=settings.outbox_bytes,
+        hold_bytes=settings.hold_bytes,
+        messages=Rate(settings.message_rate, BURST),
+        controls=Rate(settings.control_rate, BURST),
+        message_deadline=settings.message_deadline,
+    )
 
 
 class Timed(Protocol):

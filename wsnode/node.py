@@ -38,17 +38,17 @@ from wsnode.hub import Hub
 from wsnode.jobs import Jobs
 from wsnode.marks import Marks
 from wsnode.membership import Identity, Membership, Rhythm
-from wsnode.messages import Mark, Waiting
-from wsnode.net import Limits, Net
+from wsnode.messages import Mark, Send, Waiting
+from wsnode.net import Net, limits_of
 from wsnode.ports import Peer
 from wsnode.positions import Positions
-from wsnode.rate import Rate
 from wsnode.receipts import Receipts
 from wsnode.registrar import Registrar
 from wsnode.repairs import Repairs
 from wsnode.socketio.lobby import Lobby
+from wsnode.submitting import submitting
 from wsnode.subscriber import Subscriber
-from wsnode.walls import BURST, RETRY_AFTER, Walls
+from wsnode.walls import RETRY_AFTER, Walls
 
 REDIS_TIMEOUT: Final = 3.0
 
@@ -69,16 +69,7 @@ class Node:
         self._unsigned: Deadlines[Connection] = Deadlines(settings.auth_deadline)
         self._walls = Walls(settings)
         self._proxies = Proxies(settings.trusted_proxies)
-        limits = Limits(
-            frame_max=settings.frame_max,
-            fragments_max=settings.fragments_max,
-            outbox_bytes=settings.outbox_bytes,
-            hold_bytes=settings.hold_bytes,
-            messages=Rate(settings.message_rate, BURST),
-            controls=Rate(settings.control_rate, BURST),
-            message_deadline=settings.message_deadline,
-        )
-        self._net = Net(gevent.get_hub().loop, clock, limits)
+        self._net = Net(gevent.get_hub().loop, clock, limits_of(settings))
         self.lobby = Lobby(self, self._net, settings, self._numbers)
         self._build()
 
@@ -90,6 +81,7 @@ class Node:
         queue = JobQueue(settings.broker_url, timeout=REDIS_TIMEOUT)
         self._jobs = Jobs(queue)
         self._marks = Marks(name, self._jobs)
+        self._submitting = submitting(settings, self._jobs, self._clock)
         self._receipts = Receipts(Acks(client), queue)
         self._registrar = Registrar(hub, streams)
         self._repairs = Repairs(
@@ -129,7 +121,7 @@ class Node:
             pong_wait=settings.pong_wait,
             everybody=lambda: cast(list[Any], self._hub.members()),
             sweeps=[self._repairs.sweep, lambda _: delivery.tell()],
-            slow_sweeps=[self._sweep, self._marks.sweep, self.lobby.sweep],
+            slow_sweeps=[self._sweep, self._marks.sweep, self._submitting.sweep, self.lobby.sweep],
         )
 
     @property
@@ -149,7 +141,14 @@ class Node:
 
     def start(self) -> None:
         """Begin to live: subscribe, take the lease, beat."""
-        parts = (self._jobs, self._receipts, self._registrar, self._repairs, self._positions)
+        parts = (
+            self._jobs,
+            self._submitting,
+            self._receipts,
+            self._registrar,
+            self._repairs,
+            self._positions,
+        )
         self._greenlets = [greenlet for part in parts for greenlet in part.start()]
         self._greenlets += self._membership.start() + self._subscriber.start()
         for greenlet in self._greenlets:
@@ -220,9 +219,13 @@ class Node:
 
     def sign_in(self, token: str) -> Principal:
         """Whom a token names. Raises Unauthenticated, Forbidden or TooManyRequests."""
-        principal = handshake.sign_in_as(token, self._settings, now=self._clock.now_ms())
+        principal = self.identify(token)
         self._check_user(principal)
         return principal
+
+    def identify(self, token: str) -> Principal:
+        """The same of somebody who is connected already. Raises Unauthenticated or Forbidden."""
+        return handshake.sign_in_as(token, self._settings, now=self._clock.now_ms())
 
     def joined(self, peer: Peer, since: Since) -> None:
         """A connection has signed in: hold its frames, register it, then follow."""
@@ -250,6 +253,10 @@ class Node:
     def mark(self, peer: Peer, mark: Mark, asked: Waiting) -> None:
         """A client read, saw or archived; `asked` is what waits for the reply."""
         self._marks.ask(peer, mark, asked, self._clock.monotonic())
+
+    def send(self, peer: Peer, send: Send, asked: Waiting) -> None:
+        """A client sends; the answer comes by `reply` of `asked`."""
+        self._submitting.send(peer, send, asked)
 
     def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:
         """A session needs something to get back into step."""

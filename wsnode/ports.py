@@ -12,7 +12,7 @@ from shared.protocol.envelope import ReplayPart, TailFrame
 from shared.redis.streams import Connected, Since, Tails
 from wsnode import events as say
 from wsnode.dialects.dialect import Dialect
-from wsnode.messages import Mark, Waiting
+from wsnode.messages import Mark, Send, Waiting
 from wsnode.outbox import Outbox
 from wsnode.session import Session
 
@@ -24,6 +24,8 @@ class Peer(Protocol):
     app: str
     user: str
     session: Session
+    scopes: frozenset[str]
+    """What its user may do."""
     dialect: Dialect
     """How its frames look; may change while it lives."""
     batch: list[bytes] | None
@@ -107,6 +109,10 @@ class Services(Protocol):
         """Whom a token names. Raises Unauthenticated or Forbidden."""
         ...
 
+    def identify(self, token: str) -> Principal:
+        """The same of somebody who is connected already."""
+        ...
+
     def joined(self, peer: Peer, since: Since) -> None:
         """A connection has signed in."""
         ...
@@ -121,6 +127,10 @@ class Services(Protocol):
 
     def mark(self, peer: Peer, mark: Mark, asked: Waiting) -> None:
         """A client read, saw or archived; the answer comes by `reply` of `asked`."""
+        ...
+
+    def send(self, peer: Peer, send: Send, asked: Waiting) -> None:
+        """A client sends; the answer comes by `reply` of `asked`."""
         ...
 
     def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:

@@ -11,6 +11,8 @@ from pydantic.config import JsonDict
 from pydantic.types import JsonValue
 from typing_extensions import TypedDict
 
+from shared.domain import words
+
 STRICT: Final = ConfigDict(extra="forbid", strict=True)
 """For every request: an unknown field is refused, and `false` is no integer."""
 
@@ -28,22 +30,22 @@ def one_of(*names: str, example: JsonDict) -> ConfigDict:
     )
 
 
-ID_MAX: Final = 128
-_PLAIN = r"[^\x00-\x1f\x7f]"
-_VISIBLE = r"[^\x00-\x1f\x7f\s]"
+ID_MAX: Final = words.USER_MAX
 
 UserId = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=ID_MAX, pattern=f"^{_PLAIN}*{_VISIBLE}{_PLAIN}*$"),
+    StringConstraints(min_length=1, max_length=ID_MAX, pattern=f"^{words.USER}$"),
     Field(description="Your own id of a user: 1 to 128 characters, no control characters, not only spaces."),
 ]
 USER_ID: Final = TypeAdapter[str](UserId)
 USER_ID_SHAPE: Final = "1 to 128 characters, no control characters, not only spaces."
-Label = Annotated[str, StringConstraints(min_length=1, max_length=ID_MAX, pattern=f"^{_PLAIN}*$")]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=f"^{_PLAIN}*$")]
+Label = Annotated[
+    str, StringConstraints(min_length=1, max_length=words.LABEL_MAX, pattern=f"^{words.LABEL}$")
+]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=words.TAG_MAX, pattern=f"^{words.LABEL}$")]
 EventName = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{1,100}$"),
+    StringConstraints(pattern=f"^{words.EVENT}$"),
     Field(description="What happened, in your words: 1 to 100 of A-Z a-z 0-9 . _ : / -"),
 ]
 UserIds = Annotated[list[UserId], FailFast()]

@@ -25,8 +25,8 @@ from api.schemas.common import (
     UserId,
     shown,
 )
+from shared.domain import words
 
-TAGS_MAX: Final = 16
 DELIVERIES_MAX: Final = 1000
 DEAD_LETTERS_MAX: Final = 100
 SendAt = Annotated[str, StringConstraints(min_length=16, max_length=40)]
@@ -59,7 +59,7 @@ class ContentIn(TypedDict, total=False):
         Label | None, Field(description="A name to cancel it by; several may have the same.")
     ]
     thread_key: Annotated[Label | None, Field(description="Kept with the notification.")]
-    tags: Annotated[list[Tag], Field(max_length=TAGS_MAX, description="Kept with the notification.")]
+    tags: Annotated[list[Tag], Field(max_length=words.TAGS_MAX, description="Kept with the notification.")]
 
 
 _ORDER_PAID: Final[JsonDict] = {"to": {"users": ["ana"]}, "event": "order.paid", "data": {"order": 17}}

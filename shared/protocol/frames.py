@@ -10,25 +10,37 @@ import orjson
 
 from shared.clock import rfc3339
 
+_USER = "user:"
 
-def fragment(
+
+def fragment(  # noqa: PLR0913  # the fields of the frame
     *,
     id: str,
     event: str,
     data_json: str,
     sent_at_ms: int,
     expires_at_ms: int,
+    sender: str = "",
     replaces: str | None = None,
 ) -> str:
     """The part of a notification frame from `"id"` on, without a leading brace.
 
     `data_json` is JSON text and is spliced as it stands, so a frame made again is byte for byte the same.
+    `sender` as in the row: only a user is named to receivers.
     """
-    tail = f',"replaces":{_text(replaces)}' if replaces is not None else ""
+    user = author(sender)
+    tail = f',"from":{_text(user)}' if user is not None else ""
+    if replaces is not None:
+        tail += f',"replaces":{_text(replaces)}'
     return (
         f'"id":"{id}","event":{_text(event)},"data":{data_json},'
         f'"sent_at":"{rfc3339(sent_at_ms)}","expires_at":"{rfc3339(expires_at_ms)}"{tail}}}'
     )
+
+
+def author(sender: str) -> str | None:
+    """The user who sent it, None if it was none; `sender` is that of shared.auth.principal."""
+    return sender.removeprefix(_USER) if sender.startswith(_USER) else None
 
 
 def replacing(fragment: str, id: str | None) -> str:

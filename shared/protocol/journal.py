@@ -15,6 +15,9 @@ OPTIONS_VERSION = 3
 """Of an entry with segments or a time to be sent at, for the same reason."""
 
 
+_KEYS = ("collapse_key", "cancel_key", "thread_key")
+
+
 class UnknownEntryVersion(ValueError):
     """The journal holds an entry of a version that this worker does not know; it stays for a newer one."""
 
@@ -27,7 +30,8 @@ class Entry:
     `retried`: it had failed, and its sender asked for it again; only such an entry takes the place of a failed row.
     `topics`, `segments` and what is excluded of both stand as they were sent; who that is counts when it is stored, or
     when it is sent if that is later: at `send_at`, or at `local_at` (`2026-12-01T09:00:00`) in each recipient's own
-    time zone, of which `send_at` is then the first instant anywhere.
+    time zone, of which `send_at` is then the first instant anywhere. `reply_to`: a connection, and
+    which frame of its client is to be answered when it is published; what an older worker does not know.
     """
 
     id: str
@@ -54,6 +58,7 @@ class Entry:
     exclude_segments: tuple[str, ...] = ()
     send_at: int | None = None
     local_at: str | None = None
+    reply_to: tuple[str, str | int] | None = None
 
     def encode(self) -> bytes:
         """The entry as the journal keeps it: a line of JSON, then `data_json` as it is.
@@ -78,24 +83,29 @@ class Entry:
             doc["everyone"] = True
         if self.exclude:
             doc["exclude"] = self.exclude
-        if self.collapse_key is not None:
-            doc["collapse_key"] = self.collapse_key
-        if self.cancel_key is not None:
-            doc["cancel_key"] = self.cancel_key
-        if self.thread_key is not None:
-            doc["thread_key"] = self.thread_key
+        for name in _KEYS:
+            if (value := getattr(self, name)) is not None:
+                doc[name] = value
         if self.tags_json != "[]":
             doc["tags"] = self.tags_json
         if self.retried:
             doc["retried"] = True
         if self.topics or self.exclude_topics:
-            doc["v"] = TOPICS_VERSION
-            doc |= {"topics": self.topics, "exclude_topics": self.exclude_topics}
+            doc |= {"v": TOPICS_VERSION, "topics": self.topics, "exclude_topics": self.exclude_topics}
         if self.segments or self.exclude_segments or self.send_at is not None:
-            doc["v"] = OPTIONS_VERSION
-            doc |= {"segments": self.segments, "exclude_segments": self.exclude_segments}
-            doc |= {"send_at": self.send_at, "local_at": self.local_at}
+            doc |= self._options()
+        if self.reply_to is not None:
+            doc["reply_to"] = self.reply_to
         return orjson.dumps(doc) + b"\n" + self.data_json.encode()
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "v": OPTIONS_VERSION,
+            "segments": self.segments,
+            "exclude_segments": self.exclude_segments,
+            "send_at": self.send_at,
+            "local_at": self.local_at,
+        }
 
     @classmethod
     def decode(cls, raw: bytes) -> "Entry":
@@ -131,6 +141,8 @@ class Entry:
             tags_json=get("tags", "[]"),
             retried=get("retried", False),
         )
+        if (asked := get("reply_to")) is not None:
+            entry.reply_to = (str(asked[0]), asked[1])
         if version != VERSION:
             entry.topics = tuple(get("topics", ()))
             entry.exclude_topics = tuple(get("exclude_topics", ()))

@@ -1,13 +1,17 @@
 """Messages to nodes outside the stream: replies, states, the answers of jobs."""
 
-from typing import Any
+from typing import Any, Final
 
+import orjson
 import redis
 
 from shared.protocol import envelope
 from shared.redis import keys
 from shared.redis.client import guarded
 from shared.redis.scripts import Script
+
+REPLY_LIFE: Final = 60
+"""Seconds; nobody waits for so long."""
 
 
 class Bus:
@@ -24,6 +28,20 @@ class Bus:
                 return True
             self._client.delete(keys.lease(node))
         return False
+
+    def keep_reply(self, id: str, connection: str, ref: str | int) -> None:
+        """Remember who waits for a notification that is published page by page. Raises RedisUnavailable."""
+        with guarded():
+            self._client.set(keys.reply(id), orjson.dumps([connection, ref]), ex=REPLY_LIFE)
+
+    def take_reply(self, id: str) -> tuple[str, str | int] | None:
+        """Who waits for it, told once; None if nobody does. Raises RedisUnavailable."""
+        with guarded():
+            found = self._client.getdel(keys.reply(id))
+        if not isinstance(found, bytes):
+            return None
+        connection, ref = orjson.loads(found)
+        return connection, ref
 
     def state(
         self, app: str, user: str, frame: dict[str, Any], *, except_connection: str | None = None

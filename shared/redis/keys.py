@@ -29,6 +29,7 @@
 | receipts:nudge | STRING | a `receipts` job is on its way | 200 ms |
 | tally:{id} | STRING JSON | deliveries of a big notification by state, counted a moment ago | 1 h |
 | tally:{id}:counting | STRING | somebody is counting them | 10 s |
+| reply:{id} | STRING JSON | which connection waits until all pages of it are published | 60 s |
 | limit:{name}:{policy}:{subject} | STRING us | when all that was taken is free again (the tat of GCRA) | until then |
 | ticket:{digest} | STRING JSON | whom a one-time ticket lets in; the digest is its secret's | 30 s, or its use |
 | refresh:{digest} | STRING, encrypted | the successor of a refresh token just used, for its own client | 10 s |
@@ -114,6 +115,11 @@ def tally(id: str) -> str:
 def counting(id: str) -> str:
     """STRING; while it exists somebody counts them."""
     return f"tally:{id}:counting"
+
+
+def reply(id: str) -> str:
+    """STRING; who waits for a notification to be published."""
+    return f"reply:{id}"
 
 
 def ticket(digest: str) -> str:

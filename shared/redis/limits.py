@@ -6,7 +6,7 @@ all. A policy that is changed begins anew: it stands in the key.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import redis
 
@@ -14,6 +14,8 @@ from shared.domain import quotas
 from shared.domain.gcra import Policy, Taken
 from shared.redis import keys
 from shared.redis.scripts import Argument, Script
+
+USER: Final = "user"
 
 
 class Bucket(NamedTuple):
@@ -74,6 +76,11 @@ def quota_buckets(key: Policy | None, app: Policy | None, app_name: str, sender:
     if app is not None:
         found.append(Bucket(quotas.APP_QUOTA, app, app_name))
     return tuple(found)
+
+
+def user_buckets(policy: Policy | None, app: str, user: str) -> tuple[Bucket, ...]:
+    """The limit on what one user asks, wherever it is asked, if it is set."""
+    return (Bucket(USER, policy, f"{app} {user}"),) if policy is not None else ()
 
 
 class Limits:

@@ -11,9 +11,13 @@ from shared.protocol.frames import fragment, replacing
 from shared.store.apps import AppRow
 
 
-def body(*, id: str, request_id: str, event: str, data: str, sent_at: int, expires_at: int) -> Body:
+def body(  # noqa: PLR0913  # the fields of the frame
+    *, id: str, request_id: str, event: str, data: str, sent_at: int, expires_at: int, sender: str
+) -> Body:
     """What all receivers of a notification share; instants are epoch milliseconds."""
-    text = fragment(id=id, event=event, data_json=data, sent_at_ms=sent_at, expires_at_ms=expires_at)
+    text = fragment(
+        id=id, event=event, data_json=data, sent_at_ms=sent_at, expires_at_ms=expires_at, sender=sender
+    )
     return Body(id, request_id, text, expires_at)
 
 

@@ -109,6 +109,7 @@ class Plan:
             data=m.data_json,
             sent_at=m.send_at or m.accepted_at,
             expires_at=m.expires_at,
+            sender=m.sender,
         )
 
 

@@ -36,6 +36,7 @@ BODY_COLUMNS = select(
     _N.expires_at,
     _N.expired_at,
     _N.request_id,
+    _N.sender,
     _N.priority,
     _N.status,
     _N.all_seq,
@@ -70,6 +71,7 @@ def body_of(row: AnyRow, released_at: datetime | None = None) -> Body:
         data=row.data,
         sent_at=to_ms(released_at or row.send_at or row.accepted_at),
         expires_at=to_ms(row.expires_at),
+        sender=row.sender,
     )
 
 

@@ -26,7 +26,7 @@ NEWEST: Final = 100
 """How many notifications to everyone a client gets that does not say where it stands."""
 
 _N, _D = t.notifications.c, t.deliveries.c
-_CONTENT = (_N.id, _N.event, _N.data, _N.expires_at)
+_CONTENT = (_N.id, _N.event, _N.data, _N.expires_at, _N.sender)
 _OWN_SENT = func.coalesce(_D.released_at, _N.send_at, _N.accepted_at)
 _ALL_SENT = func.coalesce(_N.send_at, _N.accepted_at)
 _Place = Row[*tuple[Any, ...]]
@@ -123,7 +123,7 @@ def _chain(start: int, rows: Sequence[_Place], *, top: int) -> list[TailFrame]:
     """Frames and positions from `start` to `top` without a hole."""
     frames: list[TailFrame] = []
     last = start
-    for seq, sent_at, replaces, id, event, data, expires_at in rows:
+    for seq, sent_at, replaces, id, event, data, expires_at, sender in rows:
         if seq - last > 1:
             frames.append(TailFrame(seq - 1, last, 0, b""))
         expires = to_ms(expires_at)
@@ -133,6 +133,7 @@ def _chain(start: int, rows: Sequence[_Place], *, top: int) -> list[TailFrame]:
             data_json=data,
             sent_at_ms=to_ms(sent_at),
             expires_at_ms=expires,
+            sender=sender,
             replaces=replaces,
         )
         frames.append(TailFrame(seq, seq - 1, expires, text.encode()))

@@ -14,6 +14,7 @@ from shared import logs
 from shared.protocol.jobs import Page, Queue
 from shared.store.pages import Cancelled, StoredPage, mark_pages_published, store_page
 from shared.store.rescues import mark_rescued
+from workers import replies
 from workers.blame import whose_fault
 from workers.cancelled import end_pages
 from workers.deps import Deps
@@ -112,4 +113,6 @@ def _mark(deps: Deps, args: Page, numbers: Sequence[int]) -> None:
     except Cancelled:
         last, rescued = end_pages(deps, args.id, numbers), 0
     count_rescued(rescued, [args.id])
+    if last:
+        replies.last_page(deps, args.id)
     log.info("pages_stored", id=args.id, numbers=numbers, last=last, rescue=args.rescue)

@@ -3,6 +3,7 @@
 Everything is JSON text objects with `type` (DESIGN section 6); unknown fields are ignored.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
 from wsnode import events as say
 from wsnode import wire
-from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refused, Unreadable
+from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refused, Send, Unreadable
 
 name: Final = "native"
 acks: Final = True
@@ -47,17 +48,11 @@ def understand(frame: dict[str, Any]) -> Message:
     ref = frame.get("ref")
     if not _is_ref(ref):
         return Refused("invalid_request", f"ref is a text of at most {REF_MAX} characters or a number.", None)
-    match frame.get("type"):
-        case "ack":
-            return _ack(frame, ref)
-        case "ping":
-            return Ping(ref)
-        case "read" | "seen" | "archive" as action:
-            return _mark(action, frame, ref)
-        case "auth":
-            return _auth(frame, ref)
-        case _:
-            return Refused("unknown_type", "This type of frame is not known here.", ref)
+    kind = frame.get("type")
+    read = _READERS.get(kind) if isinstance(kind, str) else None
+    if read is None:
+        return Refused("unknown_type", "This type of frame is not known here.", ref)
+    return read(frame, ref)
 
 
 def since(epoch: Any, me: Any, everyone: Any) -> Since | None:
@@ -170,6 +165,23 @@ def _auth(frame: dict[str, Any], ref: str | int | None) -> Message:
     return Auth(token, found, ref)
 
 
+def _send(frame: dict[str, Any], ref: str | int | None) -> Message:
+    """As it stands: who judges it needs to know who sends it."""
+    return _UNASKED if ref is None else Send(frame, ref)
+
+
+def _message(frame: dict[str, Any], ref: str | int | None) -> Message:
+    """A `send` to one user, or several, with `body` for data."""
+    if ref is None:
+        return _UNASKED
+    if frame.get("conversation") is not None:
+        return Refused("not_supported", "conversation: Not served by this version.", ref)
+    to, body = frame.get("to"), frame.get("body")
+    data = {"message": body} if isinstance(body, str) else body
+    users = {"users": [to]} if isinstance(to, str) else to
+    return Send({**frame, "to": users, "event": "message", "data": data}, ref)
+
+
 def _ack(frame: dict[str, Any], ref: str | int | None) -> Message:
     me, everyone = frame.get("me"), frame.get("all")
     if not all(value is None or _is_seq(value) for value in (me, everyone)):
@@ -177,15 +189,15 @@ def _ack(frame: dict[str, Any], ref: str | int | None) -> Message:
     return Ack(me or 0, everyone or 0)
 
 
-def _mark(action: str, frame: dict[str, Any], ref: str | int | None) -> Message:
+def _mark(frame: dict[str, Any], ref: str | int | None) -> Message:
     ids = frame.get("ids")
     if ref is None:
-        return Refused("invalid_request", "ref is needed: the reply carries it.", None)
+        return _UNASKED
     if not isinstance(ids, list) or not 0 < len(ids) <= IDS_MAX:
         return Refused("invalid_request", f"ids is a list of 1 to {IDS_MAX} ids.", ref)
     if not all(isinstance(one, str) and is_uuid7(one) for one in ids):
         return Refused("invalid_request", "ids holds something that is no notification id.", ref)
-    return Mark(action, ids, ref)
+    return Mark(frame["type"], ids, ref)
 
 
 def _is_ref(value: Any) -> bool:
@@ -196,3 +208,15 @@ def _is_ref(value: Any) -> bool:
 
 def _is_seq(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= SEQ_MAX
+
+
+_UNASKED: Final = Refused("invalid_request", "ref is needed: the reply carries it.", None)
+_READERS: Final[dict[str, Callable[[dict[str, Any], str | int | None], Message]]] = {
+    "ack": _ack,
+    "auth": _auth,
+    "ping": lambda _, ref: Ping(ref),
+    "send": _send,
+    "message": _message,
+    **dict.fromkeys(ACTIONS, _mark),
+}
+"""What each type of frame that a client may send means."""

@@ -31,6 +31,7 @@ class Peer:
         self.batch: list[bytes] | None = None
         self.outbox = None
         self.dialect: Any = native
+        self.scopes: frozenset[str] = frozenset()
         self.sends: list[bytes] = []
         self.slow: list[tuple[str, TailFrame]] = []
         self.calls: list[Any] = []
