@@ -29,10 +29,10 @@ from shared.errors import (
     Unavailable,
 )
 from shared.ids import uuid7
-from shared.over_limit import over
 from shared.protocol.journal import Entry
 from shared.redis.journal import Accepted, Submission, Verdict
 from shared.redis.limits import Bucket, Demand, Standing
+from shared.redis.over_limit import over
 
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)

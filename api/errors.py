@@ -35,7 +35,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from shared.over_limit import OverLimit
+from shared.redis.over_limit import OverLimit
 
 log = logs.get(__name__)
 

@@ -17,9 +17,9 @@ from shared.config import Settings
 from shared.domain.address import Proxies
 from shared.domain.gcra import Policy
 from shared.errors import TooManyRequests
-from shared.over_limit import over, sentence
 from shared.redis.client import RedisUnavailable
 from shared.redis.limits import Bucket, Standing, quota_buckets, user_buckets
+from shared.redis.over_limit import over, sentence
 
 log = logs.get(__name__)
 

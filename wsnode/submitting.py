@@ -24,11 +24,11 @@ from shared.domain import quotas
 from shared.domain.gcra import Policy
 from shared.errors import AppError, IdempotencyMismatch, Internal, InvalidRequest, Unavailable
 from shared.ids import uuid7
-from shared.over_limit import over
 from shared.protocol.jobs import Deliver, Queue
 from shared.redis.client import connect
 from shared.redis.journal import Accepted, Bounds, Journal, Submission, Verdict
 from shared.redis.limits import Demand, Standing, quota_buckets, user_buckets
+from shared.redis.over_limit import over
 from wsnode import drafts, messages
 from wsnode.deadlines import Deadlines
 from wsnode.drafts import Limits, Sender, Stamp
