@@ -36,6 +36,7 @@ from api.resources.inbox import Inbox, InboxMark
 from api.resources.notifications import REPLAYED_HEADER, Notifications
 from api.resources.operations import Health, Metrics, Readiness
 from api.resources.pages import OpenApi, Pages, node_origins
+from api.resources.presence import PresenceBox
 from api.resources.schedules import ScheduleBox
 from api.resources.segments import SegmentBox
 from api.resources.sign_in import DevSignIn
@@ -107,6 +108,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         **marks,
         "users": Users(deps.people),
         "user_deliveries": UserDeliveryBox(deps.user_deliveries),
+        "presence": PresenceBox(deps.presences),
         "topics": TopicBox(deps.subscriptions),
         "segments": SegmentBox(deps.segments),
         "caps": CapBox(deps.caps),

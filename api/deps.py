@@ -25,6 +25,7 @@ from api.known_apps import KnownApps
 from api.known_segments import KnownSegments
 from api.limits import Limiter
 from api.people import People
+from api.presence import Presences
 from api.schedules import Schedules
 from api.segments import Segments
 from api.stories import Stories
@@ -43,6 +44,7 @@ from shared.redis import client
 from shared.redis.bus import Bus
 from shared.redis.journal import Accepted, Bounds, Journal, Submission
 from shared.redis.limits import Limits as LimitKeeper
+from shared.redis.presence import Presence
 from shared.redis.retract import Retractor
 from shared.redis.streams import Streams
 from shared.redis.tallies import Tallies
@@ -73,6 +75,7 @@ class Deps:
     cancelling: Cancelling
     inboxes: Inboxes
     people: People
+    presences: Presences
     subscriptions: Subscriptions
     segments: Segments
     caps: Caps
@@ -86,9 +89,7 @@ def build(settings: Settings) -> Deps:
     """Make everything from the settings."""
     clock, random = SystemClock(), os.urandom
     database = Database(settings.database_url, breaker=Breaker("database", monotonic=clock.monotonic))
-    # Its own connections, with the deadline of an acceptance; the others may take longer.
-    fast = client.connect(settings.redis_url, timeout=settings.accept_timeout, name="bellhop-api-intake")
-    slow = client.connect(settings.redis_url, name="bellhop-api")
+    fast, slow = _clients(settings)
     journal = Journal(slow)
     queue, bounds, audiences = JobQueue(settings.broker_url), _bounds(settings), Audiences(database)
     known_segments = KnownSegments(audiences.missing, monotonic=clock.monotonic)
@@ -115,6 +116,7 @@ def build(settings: Settings) -> Deps:
         cancelling=Cancelling(cancellations, journal, tombstones, _enqueue(queue), clock=clock),
         inboxes=Inboxes(database, streams, Bus(slow), clock),
         people=People(database, streams, clock),
+        presences=Presences(database, Presence(slow, grace=settings.presence_grace), clock),
         subscriptions=Subscriptions(database, clock),
         segments=Segments(database, clock, forget=known_segments.forget),
         caps=Caps(database),
@@ -123,6 +125,12 @@ def build(settings: Settings) -> Deps:
         journal=journal,
         check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),
     )
+
+
+def _clients(settings: Settings) -> tuple[client.Client, client.Client]:
+    """One whose connections have the deadline of an acceptance, and one for all that may take longer."""
+    fast = client.connect(settings.redis_url, timeout=settings.accept_timeout, name="bellhop-api-intake")
+    return fast, client.connect(settings.redis_url, name="bellhop-api")
 
 
 def _key_ring(keys: Keys, clock: Clock) -> KeyRing:

@@ -13,6 +13,7 @@ from api.audience_routes import PREVIEWING, TOPICS
 from api.cancel_routes import CANCELLING
 from api.cap_routes import CAPS
 from api.operating_routes import DEVELOPMENT, OPERATING
+from api.presence_routes import PRESENCE
 from api.routing import Limited, Operation, body
 from api.schedule_routes import SCHEDULES
 from api.schemas.api_keys import ApiKeyIn, ApiKeyMade, ApiKeyOut
@@ -238,7 +239,7 @@ KEYS: Final = (
 )
 
 _SENT: Final = SENDING + PREVIEWING + FOLLOWING + CANCELLING + STORIES + SCHEDULES
-TABLE: Final = _SENT + INBOX + USERS + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
+TABLE: Final = _SENT + INBOX + USERS + PRESENCE + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""
 
 __all__ = ["DEVELOPMENT", "TABLE"]

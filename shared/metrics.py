@@ -81,6 +81,10 @@ due_total = Counter("bellhop_due", "Scheduled notifications handed out because t
 released_total = Counter("bellhop_released", "Held deliveries released because their time had come.")
 purged_total = Counter("bellhop_purged", "Notifications deleted because their retention was over.")
 published_total = Counter("bellhop_published", "Notifications published to nodes, by stream.", ["stream"])
+presence_left_total = Counter("bellhop_presence_left", "Users said to have left, after their grace.")
+visits_dropped_total = Counter(
+    "bellhop_visits_dropped", "Openings and ends of connections that the log had no room for."
+)
 acks_total = Counter("bellhop_acks", "Acks taken from clients.")
 
 # The library decides this at import, from the environment, and shows it nowhere else.

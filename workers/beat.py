@@ -5,7 +5,7 @@ No schedule of a user is here: those are due rows in the database. Celery's eta,
 
 from typing import Any
 
-from shared.protocol.jobs import Due, Expire, Fire, JobArgs, Purge, Reconcile, Release
+from shared.protocol.jobs import Due, Expire, Fire, JobArgs, Presence, Purge, Reconcile, Release
 
 TICK_LIFE_S = 60
 """A tick that waited so long is dropped: a newer one follows, and a long outage must not end in a heap of ticks.
@@ -18,6 +18,7 @@ PERIODS_S: tuple[tuple[JobArgs, float], ...] = (
     (Expire(), 10.0),
     (Purge(), 60.0),
     (Fire(), 1.0),
+    (Presence(), 1.0),
 )
 
 

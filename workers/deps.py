@@ -16,9 +16,11 @@ from shared.queue import JobQueue
 from shared.redis.acks import Acks
 from shared.redis.bus import Bus
 from shared.redis.client import connect
+from shared.redis.connection_log import ConnectionLog
 from shared.redis.journal import Journal
 from shared.redis.leases import Leases
 from shared.redis.limits import Limits
+from shared.redis.presence import Presence
 from shared.redis.publish import Publisher, TailBounds
 from shared.redis.retract import Retractor
 from shared.redis.streams import Streams
@@ -51,6 +53,8 @@ class Deps:
     tombstones: Tombstones
     retractor: Retractor
     cancellations: Cancellations
+    presence: Presence
+    connection_log: ConnectionLog
     clock: Clock
     chance: Chance
 
@@ -75,6 +79,8 @@ def open_deps(settings: Settings) -> Deps:
         tombstones=Tombstones(client),
         retractor=retractor,
         cancellations=Cancellations(database, retractor, clock),
+        presence=Presence(client, grace=settings.presence_grace, everybody=settings.presence_broadcast),
+        connection_log=ConnectionLog(client),
         clock=clock,
         chance=SystemRandom(),
     )

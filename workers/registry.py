@@ -12,12 +12,14 @@ from shared.protocol.jobs import Job, JobArgs
 from workers.deps import Deps
 from workers.jobs import (
     cancel,
+    connections,
     deliver,
     due,
     expire,
     fire,
     mark,
     page,
+    presence,
     publish,
     purge,
     receipts,
@@ -54,4 +56,6 @@ JOBS: dict[Job, Spec] = {
     Job.PURGE: Spec(protocol.Purge, purge.run),
     Job.FIRE: Spec(protocol.Fire, fire.run),
     Job.CANCEL: Spec(protocol.Cancel, cancel.run),
+    Job.PRESENCE: Spec(protocol.Presence, presence.run),
+    Job.CONNECTIONS: Spec(protocol.Connections, connections.run),
 }

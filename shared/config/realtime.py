@@ -1,7 +1,7 @@
 """Settings of the nodes: leases, deadlines, and what bounds every connection."""
 
 from shared.config.accepting import Accepting
-from shared.config.declaring import OFF, NameList, setting
+from shared.config.declaring import OFF, NameList, in_development, setting
 from shared.config.values import PolicyText
 
 
@@ -73,4 +73,27 @@ class Realtime(Accepting):
     drain_window: float = setting(5, "A stopping node spreads its closes over this window.", "seconds", ge=0)
     drain_retry: float = setting(
         3, "The longest `retry_after` a stopping node tells its clients.", "seconds", ge=0
+    )
+
+    presence_grace: float = setting(
+        10,
+        "How long after the last connection of a user closed others are told that the user left.",
+        "seconds",
+        ge=0,
+        le=600,
+        group="Presence",
+    )
+    presence_broadcast: bool = setting(
+        in_development,
+        "Tell all Socket.IO clients of an app who comes and leaves, as older designs did; it costs a frame for each.",
+        shown="true in development",
+    )
+    watch_max: int = setting(
+        200, "Most users whose presence one connection may watch.", "users", ge=1, le=10_000
+    )
+    connection_log_life: int = setting(
+        2_592_000, "How long connections are kept in the log after they closed; 0: no log.", "seconds", ge=0
+    )
+    connection_log_address: bool = setting(
+        default=False, about="Keep the client's address in the log of connections."
     )

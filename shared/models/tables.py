@@ -9,6 +9,7 @@ from shared.models.allowance import Allowance
 from shared.models.api_key import ApiKey
 from shared.models.app import App
 from shared.models.base import metadata
+from shared.models.connection_log import ConnectionLog
 from shared.models.delivery import Delivery
 from shared.models.notification import Notification, Page
 from shared.models.schedule import Schedule, ScheduleRun
@@ -29,6 +30,7 @@ MODELS = (
     Segment,
     Schedule,
     ScheduleRun,
+    ConnectionLog,
 )
 """Every model; Alembic compares them with the database."""
 
@@ -44,3 +46,4 @@ allowances: Table = metadata.tables["allowances"]
 segments: Table = metadata.tables["segments"]
 schedules: Table = metadata.tables["schedules"]
 schedule_runs: Table = metadata.tables["schedule_runs"]
+connection_logs: Table = metadata.tables["connection_logs"]

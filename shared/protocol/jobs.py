@@ -37,6 +37,8 @@ class Job(StrEnum):
     PURGE = "bellhop.purge"
     FIRE = "bellhop.fire"
     CANCEL = "bellhop.cancel"
+    PRESENCE = "bellhop.presence"
+    CONNECTIONS = "bellhop.connections"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,3 +189,17 @@ class Cancel(JobArgs):
     job, queue = Job.CANCEL, Queue.NORMAL
     ids: list[str]
     after: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence(JobArgs):
+    """Tell who has left, and write down when they were last here; ticked by beat."""
+
+    job, queue = Job.PRESENCE, Queue.MAINTENANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections(JobArgs):
+    """Write the log of connections that nodes handed to Redis."""
+
+    job, queue = Job.CONNECTIONS, Queue.MAINTENANCE

@@ -12,6 +12,9 @@ from redis.retry import Retry
 from shared.errors import Unavailable
 from shared.redis import keys
 
+Client = redis.Redis
+"""What connect() makes, for those who must not name the library."""
+
 
 class RedisUnavailable(Unavailable):
     """Redis refused, timed out or is away; what was asked may or may not have happened."""

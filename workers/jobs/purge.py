@@ -1,12 +1,15 @@
 """Job `purge`: notifications whose end lies further back than the retention are deleted with their deliveries, so are
-runs of schedules, and what users have taken of frequency caps once it is past.
+runs of schedules, connections after a time of their own, and what users have taken of frequency caps once it is past.
+Connections of nodes that died are closed here.
 
 Ticked by beat every 60 s. In small transactions and for a bounded time, because the reconciler waits in the same queue.
 """
 
+from functools import partial
+
 from shared import logs, metrics
 from shared.protocol.jobs import Purge
-from shared.store import allowances, schedule_runs
+from shared.store import allowances, connection_logs, schedule_runs
 from shared.store.purge import anything_due, purge_due
 from workers.deps import Deps
 from workers.outcome import Outcome
@@ -20,7 +23,7 @@ TICK_S = 3.0
 def run(deps: Deps, _: Purge) -> Outcome:
     """Delete for three seconds at most, and tell Redis the new numbers of users it knows."""
     begun = deps.clock.monotonic()
-    found = [_purge_allowances(deps, begun + TICK_S / 3)]
+    found = [_purge_allowances(deps, begun + TICK_S / 3), _purge_connections(deps)]
     if deps.settings.retention:
         found.append(_purge_notifications(deps, begun + TICK_S))
     return Outcome.DONE if Outcome.DONE in found else Outcome.NOTHING
@@ -35,6 +38,27 @@ def _purge_allowances(deps: Deps, end: float) -> Outcome:
         if deps.database.run(lambda session: allowances.purge(session, now_ms)) < allowances.PURGED:
             break
     return Outcome.DONE
+
+
+def _purge_connections(deps: Deps) -> Outcome:
+    """Close the connections of dead nodes and delete old ones, each for a third of the tick at most."""
+    now_ms = deps.clock.now_ms()
+    before_ms = now_ms - deps.settings.connection_log_life * 1000
+    with deps.database.session() as session:
+        nodes, old = connection_logs.open_nodes(session), connection_logs.any_old(session, before_ms)
+    dead = sorted(set(nodes) - set(deps.leases.live())) if nodes else []
+    steps = []
+    if dead:
+        steps.append(partial(connection_logs.close_for_dead, nodes=dead, now_ms=now_ms))
+    if old:
+        steps.append(partial(connection_logs.purge, before_ms=before_ms))
+    for step in steps:
+        end = deps.clock.monotonic() + TICK_S / 3
+        while deps.database.run(step) == connection_logs.STEP and deps.clock.monotonic() < end:
+            pass
+    if dead:
+        log.info("connections_of_dead_nodes_closed", nodes=dead)
+    return Outcome.DONE if steps else Outcome.NOTHING
 
 
 def _purge_notifications(deps: Deps, end: float) -> Outcome:

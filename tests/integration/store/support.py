@@ -39,6 +39,7 @@ def empty(db: Database) -> None:
             t.api_keys,
             t.schedule_runs,
             t.schedules,
+            t.connection_logs,
         ):
             session.execute(delete(table))
         session.execute(delete(t.apps).where(t.apps.c.name != "main"))

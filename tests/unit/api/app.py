@@ -55,6 +55,7 @@ class FakeApp:
     dead_letters: Recorder = field(default_factory=Recorder)
     stories: Recorder = field(default_factory=Recorder)
     user_deliveries: Recorder = field(default_factory=Recorder)
+    presences: Recorder = field(default_factory=Recorder)
     cancelling: Recorder = field(default_factory=Recorder)
     inboxes: Recorder = field(default_factory=Recorder)
     people: Recorder = field(default_factory=Recorder)
@@ -129,6 +130,7 @@ class FakeApp:
             following=self.following,
             stories=self.stories,
             user_deliveries=self.user_deliveries,
+            presences=self.presences,
             dead_letters=self.dead_letters,
             cancelling=self.cancelling,
             inboxes=self.inboxes,
