@@ -97,8 +97,9 @@ class Edge:
                 self.command("-g", "daemon off;"), stdout=output, stderr=output, stdin=subprocess.DEVNULL,
                 cwd="/", start_new_session=True, **unprivileged(),
             )  # fmt: skip
-        up = wait_for(lambda: not is_free(self._health) or self._child.poll() is not None, seconds=10)
-        assert up and self._child.poll() is None, self.log
+        ports = [self._health, self.port, *([self.tls_port] if self._main == "tls.conf" else [])]
+        wait_for(lambda: self._child.poll() is not None or not any(map(is_free, ports)), seconds=10)
+        assert self._child.poll() is None and not any(map(is_free, ports)), self.log
         return self
 
     def stop(self) -> None:
