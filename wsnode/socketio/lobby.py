@@ -37,6 +37,16 @@ class LobbySettings(HandshakeSettings, Protocol):
     """The settings that this needs."""
 
     @property
+    def port(self) -> int | None:
+        """Where this process listens, if it was told."""
+        ...
+
+    @property
+    def node_port(self) -> int:
+        """Where it listens else."""
+        ...
+
+    @property
     def ping_interval(self) -> float:
         """Seconds between two pings."""
         ...
@@ -107,6 +117,8 @@ class Lobby:
         self._net = net
         self._settings = settings
         self._numbers = numbers
+        # A proxy before several nodes leads the requests of a session by it; see deploy/nginx/addresses.conf.
+        self._name = settings.port or settings.node_port
         self._sends = Sends(parse_policy(settings.socket_limit))
         self._sessions: dict[str, Client] = {}
         self._probes: Deadlines[Probe] = Deadlines(settings.pong_wait)
@@ -171,7 +183,7 @@ class Lobby:
             raise Unavailable("Too many clients poll here.", retry_after=RETRY_AFTER)
         address = self._host.knock(request)
         way, verdict = self._judge(request)
-        sid = secrets.token_urlsafe(_SID_BYTES)
+        sid = f"{self._name}.{secrets.token_urlsafe(_SID_BYTES)}"
 
         def begin(sock: _socket.socket | None) -> Client:
             client = Client(

@@ -46,6 +46,7 @@ def test_a_session_by_polling_from_the_first_packet_to_the_last(node, backend, u
     assert client.opened.headers["content-type"] == "text/plain; charset=UTF-8"
     assert client.opening["upgrades"] == ["websocket"]
     assert client.opening["maxPayload"] == 65536
+    assert client.sid.startswith(f"{node.port}."), "the name of the node leads a proxy"
     assert client.join(token=node.token(user)).startswith('40{"sid":"')
     known(user)
     backend.publish(user)
