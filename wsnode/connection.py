@@ -5,13 +5,13 @@ everything else exists only while it is needed.
 """
 
 import _socket
-from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
 from shared import logs
 from shared.auth.principal import Principal
 from shared.auth.tokens import TokenExpired
+from shared.clock import rfc3339
 from shared.errors import AppError
 from shared.protocol.close_codes import CloseCode
 from shared.redis.streams import Since
@@ -21,13 +21,16 @@ from wsnode.dialects.dialect import Dialect
 from wsnode.following import RETRY_AFTER, Following
 from wsnode.frame_parser import UNSUPPORTED_DATA, Binary, Event, Text
 from wsnode.frame_parser import Ping as PingFrame
-from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refused, Send, Unreadable, Waiting
+from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refresh, Refused, Send, Unreadable, Waiting
 from wsnode.net import Net
 from wsnode.ports import Services
 from wsnode.session import Session
 
 REPLIES_MAX: Final = 100
 """Frames of one connection that may wait for a reply."""
+
+EARLY_MAX: Final = 20
+"""Messages that may come while the token of the first one is looked into."""
 
 REFUSALS: Final = {403: CloseCode.FORBIDDEN, 429: CloseCode.TOO_MANY, 503: CloseCode.GOING_AWAY}
 
@@ -43,6 +46,7 @@ class Connection(Following):
     __slots__ = (
         "_budget_at",
         "_control_budget_at",
+        "_early",
         "_replies",
         "address",
         "opened_at",
@@ -62,6 +66,8 @@ class Connection(Following):
         """Take over a socket after its handshake; `sign_in` is the way the credential comes."""
         super().__init__(sock, net, services, number=number, dialect=dialect)
         self._replies: dict[str | int, Waiting] | None = None
+        self._early: list[Message] | None = None
+        """What came while the first message's token was looked into."""
         self.opened_at = net.clock.monotonic()
         self._budget_at = self._control_budget_at = 0.0
         self.address = ""
@@ -71,8 +77,7 @@ class Connection(Following):
     def admit(self, principal: Principal, since: Since) -> None:
         """It is this user's; begin to follow the streams from where the client stands."""
         self.app, self.user = principal.app, principal.user or ""
-        self.scopes = _shared(principal.scopes)
-        self.expires_at = principal.expires_at
+        self._go_by(principal)
         self.session = Session(self.user, since, hold_bytes=self._net.limits.hold_bytes)
         log.info(
             "connection_opened",
@@ -83,6 +88,12 @@ class Connection(Following):
             dialect=self.dialect.name,
         )
         self._services.joined(self, since)
+
+    def _go_by(self, principal: Principal) -> None:
+        """What the token says that may be another with the next one."""
+        self.expires_at, self.issued_at = principal.expires_at, principal.issued_at
+        self.sign_in_session = principal.session
+        self.scopes = principal.scopes
 
     def received(self, event: Event) -> None:
         """Take one frame of the client; a pong has done its work by arriving."""
@@ -130,11 +141,8 @@ class Connection(Following):
         match message:
             case Ack(me, everyone):
                 self._acked(me, everyone)
-            case Mark(ref=ref):
-                if (asked := self._waits(ref)) is not None:
-                    self._services.mark(self, message, asked)
-            case Send():
-                self._send(message)
+            case Mark() | Send() | Refresh():
+                self._ask(message)
             case Ping(ref):
                 self.write(self.dialect.pong(ref))
             case Auth(ref=ref):
@@ -142,19 +150,34 @@ class Connection(Following):
             case Refused():
                 self._refuse(message)
 
-    def _send(self, send: Send) -> None:
-        ref = next(_refs) if send.ref is None else send.ref
-        if send.token is not None:
-            try:
-                principal = self._services.identify(send.token)
-            except AppError as error:
-                self._refuse(Refused(error.code, error.message, ref))
-                return
-            if (principal.app, principal.user) != (self.app, self.user):
-                self._refuse(Refused("forbidden", "The token is somebody else's.", ref))
-                return
-        if (asked := self._waits(ref)) is not None:
+    def _ask(self, message: Mark | Send | Refresh) -> None:
+        """Do what is answered later."""
+        asked = self._waits(next(_refs) if message.ref is None else message.ref)
+        if asked is None:
+            return
+        services = self._services
+        match message:
+            case Mark():
+                services.mark(self, message, asked)
+            case Refresh(token):
+                services.vetting.renew(self, token, lambda found: self._renewed(found, asked))
+            case Send(token=None):
+                services.send(self, message, asked)
+            case Send(token=str(token)):
+                services.vetting.same(self, token, lambda found: self._vouched(found, message, asked))
+
+    def _vouched(self, found: Principal | AppError, send: Send, asked: Waiting) -> None:
+        """The token that came with a message names this user, or the message is refused."""
+        if isinstance(found, AppError):
+            self._answer(asked, found)
+        elif self.open:
             self._services.send(self, send, asked)
+
+    def _answer(self, asked: Waiting, error: AppError) -> None:
+        """Tell a frame that waits that it could not be."""
+        refused = Refused(error.code, error.message, asked.ref)
+        doc = messages.error(refused, retryable=error.retryable, retry_after=error.retry_after)
+        self.reply(asked.ref, doc, of=asked)
 
     def _refuse(self, refused: Refused, *, retry_after: float | None = None) -> None:
         """Say what is wrong with a frame; `retry_after`: it may be said again then."""
@@ -163,18 +186,44 @@ class Connection(Following):
 
     def _first(self, message: Message) -> None:
         """Everything before a good `auth` ends the connection."""
+        if self._early is not None:
+            if len(self._early) < EARLY_MAX:
+                self._early.append(message)
+            else:
+                self.leave(CloseCode.TOO_MANY, "too many messages before the sign-in")
+            return
         if not isinstance(message, Auth):
             self.leave(CloseCode.CREDENTIAL_INVALID, "the first message must be auth")
             return
-        try:
-            principal = self._services.sign_in(message.token)
-        except TokenExpired as error:
-            self.leave(CloseCode.TOKEN_EXPIRED, error.message)
-        except AppError as error:
-            code = REFUSALS.get(error.status, CloseCode.CREDENTIAL_INVALID)
-            self.leave(code, error.message, retry_after=error.retry_after)
+        self._early = []
+        self._services.vetting.soon(message.token, lambda found: self._vetted(found, message.since))
+
+    def _vetted(self, found: Principal | AppError, since: Since) -> None:
+        """The first message's token names this user, or nobody; then what came meanwhile."""
+        early, self._early = self._early or [], None
+        if not self.open:
+            return
+        if isinstance(found, TokenExpired):
+            self.leave(CloseCode.TOKEN_EXPIRED, found.message)
+        elif isinstance(found, AppError):
+            code = REFUSALS.get(found.status, CloseCode.CREDENTIAL_INVALID)
+            self.leave(code, found.message, retry_after=found.retry_after)
         else:
-            self.admit(principal, message.since)
+            self.admit(found, since)
+            for message in early:
+                self.obey(message)
+
+    def _renewed(self, found: Principal | AppError, asked: Waiting) -> None:
+        """The connection goes on with another token, or with the one it has."""
+        if not self.open:
+            return
+        if isinstance(found, AppError):
+            self._answer(asked, found)
+            return
+        self._go_by(found)
+        self._services.renewed(self)
+        ends = None if found.expires_at is None else rfc3339(found.expires_at)
+        self.reply(asked.ref, messages.reply(asked.ref, {"expires_at": ends}), of=asked)
 
     def _waits(self, ref: str | int) -> Waiting | None:
         """Remember that a frame waits for its reply; None if it may not, which the client is told."""
@@ -208,9 +257,3 @@ class Connection(Following):
             return False
         self._control_budget_at = due
         return True
-
-
-@lru_cache(256)
-def _shared(scopes: frozenset[str]) -> frozenset[str]:
-    """The one object for all connections with these scopes."""
-    return scopes

@@ -14,6 +14,7 @@ from shared.clock import Clock
 from shared.protocol import envelope
 from shared.protocol.envelope import All, Counts, Probe, ReplayPart, Reply, State, Synced
 from shared.protocol.retract import Retract
+from shared.protocol.revoke import Revoke
 from wsnode import events as say
 from wsnode import unicasts
 from wsnode.broadcasts import Broadcasts
@@ -28,7 +29,7 @@ log = logs.get(__name__)
 
 class Delivery:
     """Takes envelopes apart. `heard` is told of probes, `foreign` of an app whose epoch is not the one we know,
-    `synced` of users whose record is in Redis now."""
+    `synced` of users whose record is in Redis now, `revoked` of whose connections end."""
 
     def __init__(
         self,
@@ -38,12 +39,14 @@ class Delivery:
         heard: Callable[[int], None],
         foreign: Callable[[Room[Peer]], None],
         synced: Callable[[str, Sequence[str]], None],
+        revoked: Callable[[Revoke], None] = lambda _: None,
     ) -> None:
         self._hub = hub
         self._clock = clock
         self._heard = heard
         self._foreign = foreign
         self._synced = synced
+        self._revoked = revoked
         self._ledger = Ledger(clock)
         self._unicasts = Unicasts(hub, self._ledger)
         self._broadcasts = Broadcasts(self._ledger)
@@ -92,6 +95,8 @@ class Delivery:
             case ReplayPart(connection=connection):
                 if (peer := self._hub.named(connection)) is not None:
                     peer.replayed(found)
+            case Revoke():
+                self._revoked(found)
             case Synced(app, users):
                 self._synced(app, users)
 

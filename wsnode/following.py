@@ -25,7 +25,18 @@ RETRY_AFTER: Final = 1.0
 class Following(Transport):
     """Before the client has signed in `user` is empty and there is no `session`."""
 
-    __slots__ = ("_services", "app", "dialect", "expires_at", "number", "scopes", "session", "user")
+    __slots__ = (
+        "_services",
+        "app",
+        "dialect",
+        "expires_at",
+        "issued_at",
+        "number",
+        "scopes",
+        "session",
+        "sign_in_session",
+        "user",
+    )
     session: Session
 
     def __init__(
@@ -42,6 +53,8 @@ class Following(Transport):
         """Epoch milliseconds at which the token ends."""
         self.scopes: frozenset[str] = frozenset()
         """What its user may do."""
+        self.issued_at: int | None = None
+        self.sign_in_session: str | None = None
 
     @property
     def name(self) -> str:
@@ -61,6 +74,11 @@ class Following(Transport):
     def beat(self) -> None:
         """Send the heartbeat's ping."""
         self.write(self.dialect.beat)
+
+    def expiring(self) -> None:
+        """Tell the client that its token ends soon."""
+        if self.expires_at is not None:
+            self.write(self.dialect.expiring(self.expires_at))
 
     def written(self) -> None:
         """All frames so far were sent: where the client never confirms, those that do not wait here count as confirmed.

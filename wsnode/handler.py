@@ -19,7 +19,7 @@ from geventwebsocket.handler import WebSocketHandler
 
 from shared import logs, metrics
 from shared.errors import AppError, BodyTooLarge
-from wsnode import handshake
+from wsnode import handshake, ways
 from wsnode.handshake import Accepted, Request
 from wsnode.http import refusal, status_line
 from wsnode.socketio import requests
@@ -114,7 +114,7 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         if self._has_body():
             self._refuse(MalformedRequest("A node takes no body."))
             return
-        if request.path not in (handshake.PATH, handshake.SOCKET) and not handshake.wants_upgrade(request):
+        if request.path not in (handshake.PATH, ways.SOCKET_PATH) and not handshake.wants_upgrade(request):
             WSGIHandler.run_application(self)
             return
         try:

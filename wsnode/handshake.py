@@ -1,33 +1,30 @@
 """The opening handshake, decided before the upgrade: who is it, may this page, is the request right. Pure.
 
 Whoever brings a credential in the handshake gets the refusal as an HTTP answer in the one error format; whoever brings
-none is let in to say it in the first message. Ways in: header, subprotocol, query; tickets and cookies join the list
-in `_credential`.
+none is let in to say it in the first message. The ways in are wsnode.ways'.
 """
 
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from shared.auth.principal import Principal
-from shared.auth.tokens import TokenSettings, verify
-from shared.errors import AppError, Forbidden, InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
+from shared.errors import AppError, Forbidden, InvalidRequest, MethodNotAllowed, NotFound
 from shared.redis.streams import Since
+from wsnode import ways
 from wsnode.dialects import classic, native
 from wsnode.dialects.dialect import Dialect
+from wsnode.ways import Brought, Credential, WaySettings, find, words
 
 UPGRADE_REQUIRED: Final = 426
 PATH: Final = "/ws"
-SOCKET: Final = "/socket"
-DIALECTS: Final[dict[str, Dialect]] = {PATH: native, SOCKET: classic, "/": classic}
+DIALECTS: Final[dict[str, Dialect]] = {PATH: native, ways.SOCKET_PATH: classic, "/": classic}
 """What is spoken on each path."""
 
-SUBPROTOCOL: Final = "bellhop.v1"
-_BEARER_PROTOCOL: Final = "bearer."
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _KEY_BYTES: Final = 16
@@ -45,25 +42,6 @@ class UpgradeRequired(AppError):
     """The path speaks WebSocket only, or another version was asked for."""
 
     code, status, title = "upgrade_required", UPGRADE_REQUIRED, "Connect with WebSocket, version 13."
-
-
-class HandshakeSettings(TokenSettings, Protocol):
-    """The settings that a handshake needs."""
-
-    @property
-    def profile(self) -> str:
-        """`development` or `production`."""
-        ...
-
-    @property
-    def query_token(self) -> bool:
-        """Whether `?token=` is accepted."""
-        ...
-
-    @property
-    def origins(self) -> Sequence[str]:
-        """Origins of pages that may connect; `*` for every one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +74,20 @@ class Accepted:
 
 def wants_upgrade(request: Request) -> bool:
     """Whether the request is meant as a handshake."""
-    return "websocket" in _words(request.headers.get("upgrade", ""))
+    return "websocket" in words(request.headers.get("upgrade", ""), lower=True)
 
 
 def decide(
-    request: Request, settings: HandshakeSettings, *, now: int, knock: Callable[[], str] = str
+    request: Request,
+    settings: WaySettings,
+    *,
+    identify: Callable[[Credential], Principal],
+    knock: Callable[[], str] = str,
 ) -> Accepted:
-    """Check one handshake at `now` (epoch milliseconds). Raises an AppError that says what is wrong.
+    """Check one handshake. Raises an AppError that says what is wrong.
 
     `knock` is asked before the credential is looked at: whether there is room, and for which address it counts.
+    `identify` says whose the credential is; it may wait.
     """
     dialect = DIALECTS.get(request.path)
     if dialect is None:
@@ -113,29 +96,19 @@ def decide(
     check_origin(request.headers.get("origin"), settings)
     address = knock()
     query = _fields(request.query)
-    offered = _words(request.headers.get("sec-websocket-protocol", ""), lower=False)
-    subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
-    sign_in, token = _credential(request, offered, query, settings)
-    if token is None:
-        return Accepted(accept, subprotocol, None, Since(), sign_in, address, dialect)
-    principal = sign_in_as(token, settings, now=now)
-    return Accepted(accept, subprotocol, principal, _since(query), sign_in, address, dialect)
+    found = find(Brought(request.path, request.headers, query), settings)
+    if found.token is None and found.ticket is None:
+        return Accepted(accept, found.echo, None, Since(), found.way, address, dialect)
+    since = _since(query)  # first, so that a ticket is not used up for nothing
+    return Accepted(accept, found.echo, identify(found), since, found.way, address, dialect)
 
 
-def credential(request: Request, settings: HandshakeSettings) -> tuple[str, str | None]:
-    """How a handshake of another kind brings a token, and which. Raises Unauthenticated."""
-    return _credential(request, [], _fields(request.query), settings)
+def credential(request: Request, settings: WaySettings) -> Credential:
+    """What a handshake of another kind brings. Raises Unauthenticated, or Forbidden for a cookie from elsewhere."""
+    return find(Brought(request.path, request.headers, _fields(request.query)), settings)
 
 
-def sign_in_as(token: str, settings: TokenSettings, *, now: int) -> Principal:
-    """Whom the token names. Raises Unauthenticated, or Forbidden for a credential that is no user's."""
-    principal = verify(settings, token, now=now)
-    if principal.user is None:
-        raise Forbidden("Only a user can connect.")
-    return principal
-
-
-def check_origin(origin: str | None, settings: HandshakeSettings) -> None:
+def check_origin(origin: str | None, settings: WaySettings) -> None:
     """A page may connect only from an allowed origin; programs send none. Raises Forbidden."""
     if origin is None or "*" in settings.origins or origin in settings.origins:
         return
@@ -160,7 +133,9 @@ def check_upgrade(request: Request) -> str:
         raise UpgradeRequired
     if request.headers.get("content-length", "0") not in ("", "0") or "transfer-encoding" in request.headers:
         raise BadHandshake("A handshake has no body.")
-    if request.version != "HTTP/1.1" or "upgrade" not in _words(request.headers.get("connection", "")):
+    if request.version != "HTTP/1.1" or "upgrade" not in words(
+        request.headers.get("connection", ""), lower=True
+    ):
         raise BadHandshake("A handshake is HTTP/1.1 with Connection: Upgrade.")
     if request.headers.get("sec-websocket-version", "").strip() != "13":
         raise UpgradeRequired
@@ -172,25 +147,6 @@ def check_upgrade(request: Request) -> str:
     if size != _KEY_BYTES:
         raise BadHandshake("Sec-WebSocket-Key is not 16 bytes in base64.")
     return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
-
-
-def _credential(
-    request: Request, offered: list[str], query: Mapping[str, list[str]], settings: HandshakeSettings
-) -> tuple[str, str | None]:
-    """The way in and its token; the first that is there counts."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme:
-        if scheme.lower() != "bearer" or not value.strip():
-            raise Unauthenticated("Authorization is Bearer and a token.")
-        return "header", value.strip()
-    for word in offered:
-        if word.startswith(_BEARER_PROTOCOL):
-            return "subprotocol", word.removeprefix(_BEARER_PROTOCOL)
-    if "token" in query:
-        if not settings.query_token:
-            raise Unauthenticated("A token in the address is not accepted here.")
-        return "query", query["token"][0]
-    return "message", None
 
 
 def _since(query: Mapping[str, list[str]]) -> Since:
@@ -221,7 +177,3 @@ def _is_local(origin: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK and not parts.path
-
-
-def _words(header: str, *, lower: bool = True) -> list[str]:
-    return [word.strip().lower() if lower else word.strip() for word in header.split(",") if word.strip()]

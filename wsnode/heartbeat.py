@@ -4,15 +4,14 @@ Rule S. Runs in a callback of the event loop twenty times a second and touches a
 that 10,000 pings are spread over the interval and an idle connection has no timer of its own.
 """
 
-import heapq
 from collections.abc import Callable
-from itertools import count
 from math import ceil
 from typing import Final, Protocol
 
 from shared.clock import Clock
 from shared.protocol.close_codes import CloseCode
 from wsnode.deadlines import Deadlines
+from wsnode.expiry import Expiry
 
 TICK: Final = 0.05
 SWEEP_EVERY: Final = 10
@@ -32,6 +31,10 @@ class Beating(Protocol):
 
     def beat(self) -> None:
         """Send a ping."""
+        ...
+
+    def expiring(self) -> None:
+        """Tell the client that its token ends soon."""
         ...
 
     def leave(self, code: CloseCode, reason: str, *, retry_after: float | None = None) -> None:
@@ -65,8 +68,7 @@ class Heartbeat:
         self._slice = 0
         # A wait longer than a round would judge a connection by the ping of the next one.
         self._pinged: Deadlines[list[Beating]] = Deadlines(min(pong_wait, ping_interval * 0.9))
-        self._ends: list[tuple[int, int, Beating]] = []
-        self._serial = count()
+        self._expiry = Expiry(horizon=2 * ping_interval)
         self._ticks = 0
         self._round_ends = 0.0
 
@@ -84,12 +86,11 @@ class Heartbeat:
             for one in silent:
                 if one.open and not one.heard:
                     one.lost("silent")
-        self._end_tokens()
+        self._expiry.tick(self._clock.now_ms())
 
     def expires(self, one: Beating) -> None:
         """Watch the token of a connection that has just signed in, if it ends before the next round sees it."""
-        if one.expires_at is not None and one.expires_at <= self._clock.now_ms() + 2000 * self._interval:
-            heapq.heappush(self._ends, (one.expires_at, next(self._serial), one))
+        self._expiry.watch(one, self._clock.now_ms())
 
     def _ping(self, now: float) -> None:
         if not self._round:
@@ -106,10 +107,3 @@ class Heartbeat:
                 self.expires(one)
         if some:
             self._pinged.add(some, now)
-
-    def _end_tokens(self) -> None:
-        now = self._clock.now_ms()
-        while self._ends and self._ends[0][0] <= now:
-            one = heapq.heappop(self._ends)[2]
-            if one.open:
-                one.leave(CloseCode.TOKEN_EXPIRED, "the token has expired")

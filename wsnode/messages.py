@@ -40,6 +40,13 @@ class Send(NamedTuple):
     """Whether the answer waits until it is stored and published, and does not come once it is accepted."""
 
 
+class Refresh(NamedTuple):
+    """Go on with another token of the same user."""
+
+    token: str
+    ref: str | int
+
+
 class Ping(NamedTuple):
     """For clients that cannot see WebSocket pings."""
 
@@ -66,7 +73,7 @@ class Waiting(NamedTuple):
 
 IGNORED: Final = Ignored()
 
-Message = Auth | Ack | Mark | Send | Ping | Refused | Ignored
+Message = Auth | Ack | Mark | Send | Refresh | Ping | Refused | Ignored
 
 
 class Unreadable(ValueError):

@@ -13,10 +13,8 @@ from typing import Any, Final, cast
 import gevent
 
 from shared import logs, metrics
-from shared.auth.principal import Principal
 from shared.clock import Clock
 from shared.config import Settings
-from shared.domain.address import Proxies
 from shared.errors import Unavailable
 from shared.protocol.close_codes import CloseCode
 from shared.queue import JobQueue
@@ -25,13 +23,15 @@ from shared.redis.acks import Acks
 from shared.redis.bus import Bus
 from shared.redis.client import connect
 from shared.redis.leases import Leases
+from shared.redis.revocations import Revocations
 from shared.redis.streams import Since, Streams
+from shared.redis.tickets import Tickets
 from wsnode import events as say
 from wsnode import handshake
 from wsnode.connection import Connection
-from wsnode.deadlines import Deadlines
 from wsnode.delivery import Delivery
 from wsnode.drain import drain
+from wsnode.entrance import Entrance
 from wsnode.handshake import Accepted, Request
 from wsnode.heartbeat import TICK, Heartbeat
 from wsnode.hub import Hub
@@ -45,10 +45,12 @@ from wsnode.positions import Positions
 from wsnode.receipts import Receipts
 from wsnode.registrar import Registrar
 from wsnode.repairs import Repairs
+from wsnode.revoking import Revoking
 from wsnode.socketio.lobby import Lobby
 from wsnode.submitting import submitting
 from wsnode.subscriber import Subscriber
-from wsnode.walls import RETRY_AFTER, Walls
+from wsnode.vetting import Vetting
+from wsnode.walls import RETRY_AFTER
 
 REDIS_TIMEOUT: Final = 3.0
 
@@ -65,10 +67,7 @@ class Node:
         self._draining = False
         self._numbers = count(1)
         self._hub: Hub[Peer] = Hub(name)
-        self._strangers: set[Connection] = set()
-        self._unsigned: Deadlines[Connection] = Deadlines(settings.auth_deadline)
-        self._walls = Walls(settings)
-        self._proxies = Proxies(settings.trusted_proxies)
+        self._entrance = Entrance(settings, clock, self._hub)
         self._net = Net(gevent.get_hub().loop, clock, limits_of(settings))
         self.lobby = Lobby(self, self._net, settings, self._numbers)
         self._build()
@@ -88,11 +87,14 @@ class Node:
             name, streams, self._jobs, hold_gap=settings.hold_gap, deadline=settings.replay_deadline
         )
         self._positions = Positions(hub, streams, interval=settings.position_interval)
+        revocations = Revocations(client)
+        self._revoking = Revoking(hub, revocations)
+        self.vetting = Vetting(settings, self._clock, Tickets(client), revocations, room=self._entrance.room)
         self._membership = Membership(
             Identity(name, f"{settings.bind}:{settings.port or settings.node_port}"),
             Leases(client, life=settings.lease_life),
             Bus(client),
-            recover=self._positions.check_all,
+            recover=self._recover,
             cut=self._cut,
             rhythm=Rhythm(settings.lease_refresh, settings.probe_interval),
         )
@@ -107,6 +109,7 @@ class Node:
             heard=self._membership.heard,
             foreign=self._positions.suspect,
             synced=self._synced,
+            revoked=self._revoking.take,
         )
         self._subscriber = Subscriber(
             settings.redis_url,
@@ -161,7 +164,7 @@ class Node:
         """Send everybody away politely, then leave Redis in order."""
         self._draining = True
         self._receipts.flush()  # so that the nodes to which clients go know what these have confirmed
-        everybody = [*self._hub.members(), *self._strangers]
+        everybody = [*self._hub.members(), *self._entrance.strangers]
         drain(
             everybody,
             window=self._settings.drain_window,
@@ -174,31 +177,26 @@ class Node:
 
     def decide(self, request: Request) -> Accepted:
         """Check one handshake. Raises an AppError."""
+        origin = request.headers.get("origin")
         accepted = handshake.decide(
-            request, self._settings, now=self._clock.now_ms(), knock=lambda: self.knock(request)
+            request,
+            self._settings,
+            identify=lambda credential: self.vetting.identify(credential, origin),
+            knock=lambda: self.knock(request),
         )
-        if accepted.principal is not None:
-            self._check_user(accepted.principal)
-        else:
-            self._walls.stranger(len(self._strangers))
+        if accepted.principal is None:
+            self._entrance.stranger()
         return accepted
 
     def receive(self, connection: Connection, address: str) -> None:
         """Take in a connection that has not signed in yet."""
-        connection.address = address
-        self._walls.enter(address)
-        self._strangers.add(connection)
-        self._unsigned.add(connection, self._clock.monotonic())
-        metrics.connections.set(len(self._hub) + len(self._strangers))
+        self._entrance.take(connection, address)
 
     def knock(self, request: Request) -> str:
         """The address that a handshake counts for. Raises an AppError if there is no room for it."""
         if self.reason is not None:
             raise Unavailable(f"This node takes no connections: {self.reason}.", retry_after=RETRY_AFTER)
-        address = self._proxies.client(request.peer, request.headers.get("x-forwarded-for", ""))
-        count = len(self._hub) + len(self._strangers)
-        self._walls.knock(address, connections=count, now=self._clock.monotonic())
-        return address
+        return self._entrance.knock(request)
 
     def enter(self, sock: _socket.socket, ahead: bytes, accepted: Accepted) -> None:
         """Take over the socket of an accepted handshake."""
@@ -217,20 +215,14 @@ class Node:
         if self._draining:  # it came while the others were being sent away
             connection.leave(CloseCode.GOING_AWAY, "the node is going away")
 
-    def sign_in(self, token: str) -> Principal:
-        """Whom a token names. Raises Unauthenticated, Forbidden or TooManyRequests."""
-        principal = self.identify(token)
-        self._check_user(principal)
-        return principal
-
-    def identify(self, token: str) -> Principal:
-        """The same of somebody who is connected already. Raises Unauthenticated or Forbidden."""
-        return handshake.sign_in_as(token, self._settings, now=self._clock.now_ms())
+    def renewed(self, peer: Peer) -> None:
+        """A connection has another token."""
+        self._heartbeat.expires(cast(Connection, peer))
 
     def joined(self, peer: Peer, since: Since) -> None:
         """A connection has signed in: hold its frames, register it, then follow."""
         connection = cast(Connection, peer)
-        self._strangers.discard(connection)
+        self._entrance.known(connection)
         self._hub.add(peer.app, peer)
         self._heartbeat.expires(connection)
         if peer.session.repair is not None:
@@ -239,12 +231,10 @@ class Node:
 
     def left(self, peer: Peer) -> None:
         """A connection is over, whether it had signed in or not."""
-        connection = cast(Connection, peer)
-        self._strangers.discard(connection)
-        self._walls.leave(connection.address)
+        self._entrance.gone(cast(Connection, peer))
         if peer.user and self._hub.remove(peer.app, peer):
             self._registrar.leave(peer.app, peer.user)
-        metrics.connections.set(len(self._hub) + len(self._strangers))
+        self._entrance.tell()
 
     def acked(self, peer: Peer, acked: say.Acked) -> None:
         """A client confirmed."""
@@ -266,8 +256,10 @@ class Node:
         """A session is back in step."""
         metrics.gap_repairs_total.labels(source).inc()
 
-    def _check_user(self, principal: Principal) -> None:
-        self._walls.user(len(self._hub.room(principal.app).of(principal.user or "")))
+    def _recover(self) -> None:
+        """After deafness: who may still be here, and where everybody stands. Raises RedisUnavailable."""
+        self._revoking.check_all()
+        self._positions.check_all()
 
     def _cut(self) -> None:
         self._subscriber.cut()
@@ -281,9 +273,7 @@ class Node:
 
     def _sweep(self, now: float) -> None:
         self._net.sweep(now, self._settings.write_deadline)
-        for connection in self._unsigned.take(now):
-            if connection.open and not connection.signed_in:
-                connection.leave(CloseCode.TOO_SLOW, "no sign-in in time")
+        self._entrance.sweep(now)
 
     def _tick(self) -> None:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from shared.auth.principal import Principal
+from shared.errors import AppError
 from shared.protocol.close_codes import CloseCode
 from shared.protocol.envelope import ReplayPart, TailFrame
 from shared.redis.streams import Connected, Since, Tails
@@ -15,6 +16,7 @@ from wsnode.dialects.dialect import Dialect
 from wsnode.messages import Mark, Send, Waiting
 from wsnode.outbox import Outbox
 from wsnode.session import Session
+from wsnode.ways import Credential
 
 
 class Peer(Protocol):
@@ -26,6 +28,10 @@ class Peer(Protocol):
     session: Session
     scopes: frozenset[str]
     """What its user may do."""
+    sign_in_session: str | None
+    """The session (claim `sid`) that the connection's token belongs to."""
+    issued_at: int | None
+    """Epoch milliseconds at which its token was made."""
     dialect: Dialect
     """How its frames look; may change while it lives."""
     batch: list[bytes] | None
@@ -100,17 +106,42 @@ class Peer(Protocol):
         ...
 
 
+Verdict = Principal | AppError
+Then = Callable[[Verdict], None]
+
+
+class Vets(Protocol):
+    """What says whose a credential is: wsnode.vetting. What takes `then` calls it now or soon, and never blocks."""
+
+    def identify(self, credential: Credential, origin: str | None) -> Principal:
+        """Whose a handshake's credential is; this one may wait. Raises an AppError."""
+        ...
+
+    def soon(self, token: str, then: Then) -> None:
+        """Tell `then` whom a token lets in or why nobody."""
+        ...
+
+    def same(self, peer: Peer, token: str, then: Then) -> None:
+        """The same for a token that has to name the connection's own user, as one that comes with a message."""
+        ...
+
+    def renew(self, peer: Peer, token: str, then: Then) -> None:
+        """The same for a token that the connection goes on with, which must not have been revoked."""
+        ...
+
+
 class Services(Protocol):
     """What a connection asks of its node. None of these blocks: they run in callbacks of the event loop."""
 
     node: str
 
-    def sign_in(self, token: str) -> Principal:
-        """Whom a token names. Raises Unauthenticated or Forbidden."""
+    @property
+    def vetting(self) -> Vets:
+        """What says whose a token is."""
         ...
 
-    def identify(self, token: str) -> Principal:
-        """The same of somebody who is connected already."""
+    def renewed(self, peer: Peer) -> None:
+        """A connection has another token."""
         ...
 
     def joined(self, peer: Peer, since: Since) -> None:

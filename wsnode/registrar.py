@@ -16,6 +16,7 @@ from shared.redis.streams import Since, Streams
 from wsnode.epochs import follow
 from wsnode.hub import Hub
 from wsnode.ports import Peer
+from wsnode.revoking import end
 
 BATCH: Final = 100
 """Registrations in one round trip, each of which may bring two tails."""
@@ -80,7 +81,9 @@ class Registrar:
             return
         try:
             found = self._streams.connect(
-                self._hub.node, [(peer.app, peer.user, since) for peer, since in batch]
+                self._hub.node,
+                [(peer.app, peer.user, since) for peer, since in batch],
+                sessions=[peer.sign_in_session for peer, _ in batch],
             )
         except RedisUnavailable:
             # Behind the others and in smaller company: one that Redis refuses for itself holds up nobody else.
@@ -92,7 +95,9 @@ class Registrar:
             room = self._hub.room(peer.app)
             if record.epoch is not None:
                 follow(room, record.epoch)
-            if peer.open:
+            if not record.standing.allows(peer.issued_at):
+                end(peer)
+            elif peer.open:
                 peer.opened(record)
 
     def _leave_some(self) -> None:

@@ -35,6 +35,9 @@ class Standing:
         return self.before is None or (issued_at is not None and issued_at >= self.before)
 
 
+NOTHING_AGAINST: Final = Standing()
+
+
 class Revocations:
     """Adapter of revoked:session, revoked:user and disabled; `life` in seconds is that of the longest token."""
 
@@ -86,18 +89,30 @@ class Revocations:
 
     def standing(self, app: str, user: str, session: str | None) -> Standing:
         """What stands against a token of this user and session, in one round trip. Raises RedisUnavailable."""
+        return self.standings(app, [(user, session)])[0]
+
+    def standings(self, app: str, tokens: Sequence[tuple[str, str | None]]) -> list[Standing]:
+        """The same for many tokens, as (user, session) of one app. Raises RedisUnavailable."""
         with guarded():
             pipeline = self._client.pipeline(transaction=False)
-            pipeline.get(keys.revoked_user(app, user))
-            pipeline.sismember(keys.disabled(app), user)
-            if session is not None:
-                pipeline.exists(keys.revoked_session(app, session))
-            before, disabled, *ended = pipeline.execute()
-        return Standing(any(ended), _number(before), bool(disabled))
+            for user, session in tokens:
+                before, _, *ended = revocation_keys(app, user, session)
+                pipeline.get(before)
+                pipeline.sismember(keys.disabled(app), user)
+                pipeline.exists(*ended) if ended else pipeline.echo("0")
+            found = pipeline.execute()
+        return [read_standing(*found[at : at + 3]) for at in range(0, len(found), 3)]
 
     def _told(self, envelope: bytes) -> int:
         return int(self._tell.run(self._client, [keys.NODES], [envelope]))
 
 
-def _number(raw: Any) -> int | None:
-    return None if raw is None else int(raw)
+def revocation_keys(app: str, user: str, session: str | None) -> list[str]:
+    """The keys that may hold something against a token, the last one only if it names a session."""
+    found = [keys.revoked_user(app, user), keys.disabled(app)]
+    return found if session is None else [*found, keys.revoked_session(app, session)]
+
+
+def read_standing(before: Any, disabled: Any, ended: Any) -> Standing:
+    """What is in them, as Redis answers: the time, whether the user is in the set, whether there is a session's key."""
+    return Standing(bool(int(ended)), None if before is None else int(before), bool(disabled))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import redis
 from shared.protocol.envelope import Counts, Record, TailFrame
 from shared.redis import keys
 from shared.redis.client import check, guarded, text
+from shared.redis.revocations import NOTHING_AGAINST, Standing, read_standing, revocation_keys
 from shared.redis.scripts import Argument, Script
 
 BATCH = 500
@@ -43,6 +45,7 @@ class Connected:
     counts: Counts | None
     me_tail: list[TailFrame]
     all_tail: list[TailFrame]
+    standing: Standing = NOTHING_AGAINST
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,17 @@ class Streams:
         self._tail = Script("tail")
         self._warm = Script("warm")
 
-    def connect(self, node: str, users: Sequence[tuple[str, str, Since]]) -> list[Connected]:
-        """Register (app, user) on a node and read record and tails, in one round trip. Raises RedisUnavailable."""
+    def connect(
+        self, node: str, users: Sequence[tuple[str, str, Since]], *, sessions: Sequence[str | None] = ()
+    ) -> list[Connected]:
+        """Register (app, user) on a node and read record and tails, and what stands against the token of each, which
+        belongs to its one of `sessions`: in one round trip. Raises RedisUnavailable."""
         calls: list[tuple[list[str], list[Argument]]] = [
-            (_keys(app, user), [node, self._life, *_since(since), self._everybody])
-            for app, user, since in users
+            (
+                _keys(app, user) + revocation_keys(app, user, session),
+                [node, self._life, *_since(since), self._everybody, user],
+            )
+            for (app, user, since), session in zip_longest(users, sessions)
         ]
         run, *replies = self._connect.run_many(self._client, calls, first=self._run_id)
         return [_connected(reply, run) for reply in replies]
@@ -227,7 +236,7 @@ def _since(since: Since) -> list[str]:
 
 
 def _connected(reply: Any, run: bytes) -> Connected:
-    fields, app_epoch, app_top, app_run, mine, everyones = reply
+    fields, app_epoch, app_top, app_run, mine, everyones, against = reply
     epoch, top, rev, acked, all_acked, *numbers, own_run = fields
     # An earlier run may have lost what was published last: its word is no word of the database.
     synced = rev is not None and app_epoch is not None and epoch == app_epoch and own_run == app_run == run
@@ -242,6 +251,7 @@ def _connected(reply: Any, run: bytes) -> Connected:
         counts=_counts(numbers, int(app_top or 0)) if synced else None,
         me_tail=[decode_member(raw) for raw in mine],
         all_tail=[decode_member(raw) for raw in everyones],
+        standing=read_standing(*against),
     )
 
 

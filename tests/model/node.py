@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import gevent
 from gevent.event import Event
 
-from shared.auth.principal import Principal, user_principal
+from shared.auth.principal import user_principal
 from shared.protocol.jobs import JobArgs
 from shared.protocol.jobs import Receipts as ReceiptsJob
 from shared.redis.streams import Connected, Since, Tails
@@ -48,7 +48,13 @@ class Link:
         self._gates: list[Event] = []
         self.slow = False
 
-    def connect(self, node: str, users: Sequence[tuple[str, str, Since]]) -> list[Connected]:
+    def connect(
+        self,
+        node: str,
+        users: Sequence[tuple[str, str, Since]],
+        *,
+        sessions: Sequence[str | None] = (),
+    ) -> list[Connected]:
         return self._call(lambda: self._redis.connect(node, users))
 
     def disconnect(self, node: str, users: Sequence[tuple[str, str]]) -> None:
@@ -209,9 +215,6 @@ class ModelNode:
         self.loop.writable(wire.fileno())
 
     # Services of a connection, as in wsnode.node
-
-    def sign_in(self, token: str) -> Principal:
-        raise AssertionError("devices sign in by header")
 
     def joined(self, peer: Peer, since: Since) -> None:
         self.hub.add(peer.app, peer)

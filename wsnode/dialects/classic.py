@@ -120,6 +120,11 @@ def pong(ref: str | int | None) -> bytes:  # noqa: ARG001
     return b""
 
 
+def expiring(expires_at: int) -> bytes:  # noqa: ARG001
+    """Nothing: it comes back with another token when it is closed."""
+    return b""
+
+
 def bye(code: CloseCode, reason: str, *, retry_after: float) -> bytes:  # noqa: ARG001
     """Nothing: the Close frame says it."""
     return b""

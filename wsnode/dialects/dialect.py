@@ -88,6 +88,10 @@ class Dialect(Protocol):
         """The answer to messages.Ping."""
         ...
 
+    def expiring(self, expires_at: int) -> bytes:
+        """The token ends then (epoch milliseconds), and the client may send another."""
+        ...
+
     def bye(self, code: CloseCode, reason: str, *, retry_after: float) -> bytes:
         """The advice just before a close; `retry_after` is in seconds."""
         ...

@@ -17,7 +17,7 @@ from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
 from wsnode import events as say
 from wsnode import wire
-from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refused, Send, Unreadable
+from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refresh, Refused, Send, Unreadable
 
 name: Final = "native"
 acks: Final = True
@@ -113,6 +113,11 @@ def pong(ref: str | int | None) -> bytes:
     return encode({"type": "pong"} if ref is None else {"type": "pong", "ref": ref})
 
 
+def expiring(expires_at: int) -> bytes:
+    """The warning that the token ends, ready for the socket; `expires_at` is epoch milliseconds."""
+    return encode({"type": "expiring", "expires_at": rfc3339(expires_at)})
+
+
 def bye(code: CloseCode, reason: str, *, retry_after: float) -> bytes:
     """The advice just before a close, ready for the socket."""
     return encode(
@@ -182,6 +187,15 @@ def _message(frame: dict[str, Any], ref: str | int | None) -> Message:
     return Send({**frame, "to": users, "event": "message", "data": data}, ref)
 
 
+def _refresh(frame: dict[str, Any], ref: str | int | None) -> Message:
+    token = frame.get("token")
+    if ref is None:
+        return _UNASKED
+    if not isinstance(token, str):
+        return Refused("invalid_request", "token is a text.", ref)
+    return Refresh(token, ref)
+
+
 def _ack(frame: dict[str, Any], ref: str | int | None) -> Message:
     me, everyone = frame.get("me"), frame.get("all")
     if not all(value is None or _is_seq(value) for value in (me, everyone)):
@@ -217,6 +231,7 @@ _READERS: Final[dict[str, Callable[[dict[str, Any], str | int | None], Message]]
     "ping": lambda _, ref: Ping(ref),
     "send": _send,
     "message": _message,
+    "refresh": _refresh,
     **dict.fromkeys(ACTIONS, _mark),
 }
 """What each type of frame that a client may send means."""

@@ -15,12 +15,10 @@ from wsnode import wire
 from wsnode.connection import REFUSALS
 from wsnode.dialects import native
 from wsnode.frame_parser import Event, Text
+from wsnode.ports import Then, Verdict
 from wsnode.socketio import dialects, engine, meaning, packets
 from wsnode.socketio.carried import Carried
 from wsnode.socketio.sends import Sends
-
-Verdict = Principal | AppError | None
-"""What the handshake's credential came to; None: it had none."""
 
 _COMES_BACK: Final = frozenset({429, 503})
 """Refusals after which a client is to try again by itself: those hang up without a word, which makes it do so."""
@@ -35,7 +33,8 @@ class Client(Carried):
 
     __slots__ = ("sends", "verdict", "way")
     sends: Sends
-    verdict: Verdict
+    verdict: Verdict | None
+    """What the handshake's credential came to; None: it had none."""
     way: str
     """How the handshake's credential came."""
 
@@ -89,20 +88,26 @@ class Client(Carried):
             try:
                 self.dialect = dialects.of(auth, brought="token" in auth)
                 since = _since(auth)
-                self._welcome(self._principal(auth), since)
             except AppError as error:
                 self._turn_away(error, auth)
+            else:
+                self._judge(auth, lambda found: self._judged(found, since, auth))
 
-    def _principal(self, auth: dict[str, Any]) -> Principal:
-        """Whom the CONNECT names, else whom the handshake did. Raises an AppError."""
+    def _judge(self, auth: dict[str, Any], then: Then) -> None:
+        """Whom the CONNECT names, else whom the handshake did, or why nobody."""
         token = auth.get("token")
         if isinstance(token, str) and token:
-            return self._services.sign_in(token)
-        if self.verdict is None:
-            raise Unauthenticated("Bring a token in auth.")
-        if isinstance(self.verdict, AppError):
-            raise self.verdict
-        return self.verdict
+            self._services.vetting.soon(token, then)
+        else:
+            then(self.verdict if self.verdict is not None else Unauthenticated("Bring a token in auth."))
+
+    def _judged(self, found: Verdict, since: Since, auth: dict[str, Any]) -> None:
+        if not self.open or self.signed_in:
+            return
+        if isinstance(found, AppError):
+            self._turn_away(found, auth)
+        else:
+            self._welcome(found, since)
 
     def _welcome(self, principal: Principal, since: Since) -> None:
         self.verdict = None

@@ -121,6 +121,11 @@ class Taken:
         return b""
 
     @staticmethod
+    def expiring(_: int) -> bytes:
+        """Nothing: they come back with another token."""
+        return b""
+
+    @staticmethod
     def bye(code: CloseCode, _: str, *, retry_after: float) -> bytes:  # noqa: ARG004  # the shape is every dialect's
         """Whoever is to stay away is told so in Socket.IO's way: others come back by themselves."""
         return _ending(code)
@@ -237,6 +242,11 @@ class VersionOne:
     def pong(_: str | int | None) -> bytes:
         """Nothing."""
         return b""
+
+    @staticmethod
+    def expiring(expires_at: int) -> bytes:
+        """`expiring`."""
+        return _event("expiring", native.expiring(expires_at))
 
     @staticmethod
     def bye(code: CloseCode, reason: str, *, retry_after: float) -> bytes:

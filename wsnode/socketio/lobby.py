@@ -16,15 +16,16 @@ from shared.protocol.close_codes import CloseCode
 from wsnode import handshake, wire
 from wsnode.connection import Connection
 from wsnode.deadlines import Deadlines
-from wsnode.handshake import HandshakeSettings, Request
+from wsnode.handshake import Request
 from wsnode.http import Headers, refusal
 from wsnode.net import Net
-from wsnode.ports import Services
+from wsnode.ports import Services, Verdict
 from wsnode.socketio import engine, requests
-from wsnode.socketio.client import Client, Verdict
+from wsnode.socketio.client import Client
 from wsnode.socketio.engine import EngineError
 from wsnode.socketio.probe import Probe
 from wsnode.socketio.sends import Sends
+from wsnode.ways import WaySettings
 
 RETRY_AFTER: Final = 2.0
 _SID_BYTES: Final = 15
@@ -33,7 +34,7 @@ _TEXT: Final = "text/plain; charset=UTF-8"
 _JSON: Final = "application/json"
 
 
-class LobbySettings(HandshakeSettings, Protocol):
+class LobbySettings(WaySettings, Protocol):
     """The settings that this needs."""
 
     @property
@@ -206,12 +207,15 @@ class Lobby:
         client = begin(None)
         return Reply(HTTPStatus.OK, _TEXT, client.poll(), headers, client)
 
-    def _judge(self, request: Request) -> tuple[str, Verdict]:
+    def _judge(self, request: Request) -> tuple[str, Verdict | None]:
         """How the request brings a credential, and whose it is or why not. Raises TooManyRequests."""
         way = "message"
         try:
-            way, token = handshake.credential(request, self._settings)
-            return way, None if token is None else self._host.sign_in(token)
+            found = handshake.credential(request, self._settings)
+            way = found.way
+            if found.token is None and found.ticket is None:
+                return way, None
+            return way, self._host.vetting.identify(found, request.headers.get("origin"))
         except TooManyRequests:
             raise
         except AppError as error:
@@ -247,7 +251,7 @@ _PREFLIGHT: Final[Headers] = [
 ]
 
 
-def _check_origin(origin: str | None, settings: HandshakeSettings) -> None:
+def _check_origin(origin: str | None, settings: WaySettings) -> None:
     try:
         handshake.check_origin(origin, settings)
     except AppError as error:

@@ -1,8 +1,9 @@
 -- Register a user on a node, then read record and tails: in this order, so that nothing falls between. After presence.lua.
--- KEYS: stream:{app}:{user}, tail:me:{app}:{user}, app:{app}, tail:all:{app}.
--- ARGV: node, life s, since epoch, since me, since all ('' = none), whether everybody is told of who comes ('1').
--- Returns {record fields, app epoch, app top, app run, me tail, all tail}; the last field of a record is its
--- run. Tails start after since, or after what is acked.
+-- KEYS: stream:{app}:{user}, tail:me:{app}:{user}, app:{app}, tail:all:{app}, revoked:user:{app}:{user},
+-- disabled:{app}, and where the token names a session revoked:session:{app}:{id}.
+-- ARGV: node, life s, since epoch, since me, since all ('' = none), whether everybody is told of who comes ('1'), user.
+-- Returns {record fields, app epoch, app top, app run, me tail, all tail, what stands against the user's tokens}; the
+-- last field of a record is its run. Tails start after since, or after what is acked.
 local node = ARGV[1]
 local was = redis.call('HMGET', KEYS[1], 'nodes', 'online')
 local nodes = was[1] or ''
@@ -22,4 +23,6 @@ local function tail(key, from)
   if not from then return {} end
   return redis.call('ZRANGEBYSCORE', key, '(' .. from, '+inf')
 end
-return { record, app[1], app[2], app[3], tail(KEYS[2], me), tail(KEYS[4], all) }
+local ended = KEYS[7] and redis.call('EXISTS', KEYS[7]) or 0
+local against = { redis.call('GET', KEYS[5]), redis.call('SISMEMBER', KEYS[6], ARGV[7]), ended }
+return { record, app[1], app[2], app[3], tail(KEYS[2], me), tail(KEYS[4], all), against }

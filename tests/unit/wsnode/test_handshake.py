@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.auth.tokens import issue
+from shared.auth.tokens import issue, verify
 from shared.config import Settings, load
 from shared.errors import AppError
 from shared.redis.streams import Since
@@ -33,7 +33,11 @@ def ask(*, settings: Settings = SETTINGS, without: str = "", **fields: Any) -> A
         name: value for name, value in (HEADERS | fields.pop("headers", {})).items() if name != without
     }
     request = {"method": "GET", "version": "HTTP/1.1", "path": "/ws", "query": ""} | fields
-    return decide(Request(headers=headers, **request), settings, now=NOW)
+    return decide(
+        Request(headers=headers, **request),
+        settings,
+        identify=lambda credential: verify(settings, credential.token or "", now=NOW),
+    )
 
 
 def status(**fields: Any) -> int:

@@ -28,11 +28,15 @@ class One:
         self.alive = True
         self.expires_at = expires_at
         self.pings = 0
+        self.warned = False
         self.end: Any = None
 
     def beat(self) -> None:
         self.pings += 1
         self.heard = self.alive
+
+    def expiring(self) -> None:
+        self.warned = True
 
     def leave(self, code: CloseCode, reason: str, *, retry_after: float | None = None) -> None:
         self.open, self.end = False, code

@@ -14,6 +14,8 @@ class Peer:
     def __init__(self, number: int, user: str) -> None:
         self.number, self.user, self.app = number, user, "main"
         self.open = True
+        self.sign_in_session: str | None = None
+        self.issued_at: int | None = None
         self.found: list[Connected] = []
 
     def opened(self, found: Connected) -> None:
@@ -28,7 +30,8 @@ class Streams:
         self.calls: list[list[str]] = []
         self.left: list[tuple[str, str]] = []
 
-    def connect(self, node, users):
+    def connect(self, node, users, *, sessions):
+        self.sessions = sessions
         names = [user for _, user, _ in users]
         self.calls.append(names)
         if self.poison & set(names):

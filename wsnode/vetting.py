@@ -1,0 +1,116 @@
+"""Whose a credential is: tokens, one-time tickets, and renewed tokens of connections that are open.
+
+Rule S. A handshake runs in a greenlet of its own and may wait; first messages come in callbacks of the event loop and
+may not. What they would wait for (keys of another issuer that are not here yet) is waited for in a greenlet, and so is
+Redis's word on a token that renews a connection; how many wait at once is bounded.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+
+from shared.auth.principal import Principal
+from shared.auth.tokens import TokenInvalid, TokenSettings, verify
+from shared.clock import Clock
+from shared.errors import AppError, Forbidden, Unavailable
+from shared.redis.revocations import Revocations
+from shared.redis.tickets import Tickets
+from wsnode.ports import Peer, Then, Verdict
+from wsnode.ways import Credential, principal_of
+
+WAITING_MAX: Final = 500
+"""Credentials that may be looked into at once; whoever comes then is told to come back."""
+
+RETRY_AFTER: Final = 2.0
+
+
+class Vetting:
+    """Asks tokens' signatures, Tickets and Revocations."""
+
+    def __init__(
+        self,
+        settings: TokenSettings,
+        clock: Clock,
+        tickets: Tickets,
+        revocations: Revocations,
+        *,
+        room: Callable[[Principal], None],
+    ) -> None:
+        """`room` says whether the user may have one more connection here. Raises TooManyRequests."""
+        self._room = room
+        self._settings = settings
+        self._clock = clock
+        self._tickets = tickets
+        self._revocations = revocations
+        self._waiting = 0
+
+    def identify(self, credential: Credential, origin: str | None) -> Principal:
+        """Whose a handshake's credential is; `origin` is its page's. May wait. Raises an AppError."""
+        if credential.ticket is None:
+            return self.token(credential.token or "")
+        ticket = self._tickets.take(credential.ticket)
+        principal = principal_of(ticket, origin=origin, now=self._clock.now_ms())
+        self._room(principal)
+        return principal
+
+    def token(self, token: str) -> Principal:
+        """Whom a token lets in. Raises Unauthenticated, TooManyRequests, or Forbidden for what is no user's."""
+        principal = self._named(token)
+        self._room(principal)
+        return principal
+
+    def _named(self, token: str) -> Principal:
+        principal = verify(self._settings, token, now=self._clock.now_ms())
+        if principal.user is None:
+            raise Forbidden("Only a user can connect.")
+        return principal
+
+    def soon(self, token: str, then: Then) -> None:
+        """Tell `then` whom a token lets in or why nobody, at once where that is known here. Never blocks."""
+        self._soon(lambda: self.token(token), then)
+
+    def same(self, peer: Peer, token: str, then: Then) -> None:
+        """The same for a token that has to name the user of a connection, as one that comes with a message."""
+        self._soon(lambda: self._of(peer, token), then)
+
+    def renew(self, peer: Peer, token: str, then: Then) -> None:
+        """The same for a token that a connection goes on with, which must not have been revoked. Never blocks.
+
+        If it is good the connection's session and issue time are the new ones when `then` is told.
+        """
+        if self._waiting >= WAITING_MAX:
+            then(Unavailable("Too many tokens are being looked into.", retry_after=RETRY_AFTER))
+            return
+        self._waiting += 1
+        gevent.spawn(self._renew, peer, token, then)
+
+    def _renew(self, peer: Peer, token: str, then: Then) -> None:
+        before = peer.sign_in_session, peer.issued_at
+        try:
+            found = self._of(peer, token)
+            # First the connection is known by it, then Redis is asked: a revocation between the two finds it too.
+            peer.sign_in_session, peer.issued_at = found.session, found.issued_at
+            standing = self._revocations.standing(peer.app, peer.user, found.session)
+            if not standing.allows(found.issued_at):
+                raise TokenInvalid("This token was revoked.")
+        except AppError as error:
+            peer.sign_in_session, peer.issued_at = before
+            then(error)
+        else:
+            then(found)
+        finally:
+            self._waiting -= 1
+
+    def _of(self, peer: Peer, token: str) -> Principal:
+        found = self._named(token)
+        if (found.app, found.user) != (peer.app, peer.user):
+            raise Forbidden("This token names somebody else.")
+        return found
+
+    def _soon(self, ask: Callable[[], Principal], then: Then) -> None:
+        try:
+            found: Verdict = ask()
+        except AppError as error:
+            found = error
+        then(found)
