@@ -21,7 +21,7 @@ from shared import logs, metrics
 from shared.errors import AppError, BodyTooLarge
 from wsnode import handshake, ways
 from wsnode.handshake import Accepted, Request
-from wsnode.http import refusal, status_line
+from wsnode.http import common, refusal, status_line
 from wsnode.socketio import requests
 from wsnode.socketio.lobby import Lobby, Reply, Switch
 
@@ -139,8 +139,9 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
                 reply.session.answered(written=written)
 
     def _say(self, reply: Reply) -> None:
-        headers = [("Content-Type", reply.kind), ("Content-Length", str(len(reply.body))), *reply.headers]
-        headers.append(("X-Request-Id", self.request_id))
+        headers = [("Content-Type", reply.kind), *common(self.request_id), *reply.headers]
+        if reply.status != HTTPStatus.NO_CONTENT:
+            headers.append(("Content-Length", str(len(reply.body))))
         if self._has_body() or reply.close:
             headers.append(("Connection", "close"))
         self.start_response(status_line(reply.status), headers)

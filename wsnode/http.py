@@ -50,7 +50,7 @@ def respond(
         return [body]
     start_response(
         status_line(status),
-        [("Content-Type", kind), ("Content-Length", str(len(body))), *_common(request_id)],
+        [("Content-Type", kind), ("Content-Length", str(len(body))), *common(request_id)],
     )
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
@@ -58,7 +58,7 @@ def respond(
 def refusal(error: AppError, request_id: str) -> tuple[str, Headers, bytes]:
     """An error in the one format: status line, headers, body."""
     body = orjson.dumps({"error": error.body(request_id or None)}, default=repr)
-    headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *_common(request_id)]
+    headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *common(request_id)]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(ceil(error.retry_after))))
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -92,5 +92,6 @@ def status_line(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}"
 
 
-def _common(request_id: str) -> Headers:
+def common(request_id: str) -> Headers:
+    """What every answer carries."""
     return [*DATA, (REQUEST_ID, request_id)] if request_id else [*DATA]

@@ -260,7 +260,7 @@ def _check_origin(origin: str | None, settings: WaySettings) -> None:
 
 def _cors(origin: str | None, error: EngineError | None = None) -> Headers:
     """What lets a page of an allowed origin read the answer, with its cookies; for others nothing."""
-    headers = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), ("Vary", "Origin")]
+    headers = [("Vary", "Origin")]
     if origin is None or (error is not None and error.status == HTTPStatus.FORBIDDEN):
         return headers
     return [

@@ -44,6 +44,8 @@ def test_engine_io_says_no_in_its_own_words(node, method, query, status, code, m
 def test_a_session_by_polling_from_the_first_packet_to_the_last(node, backend, user, known):
     client = Poller(node.port)
     assert client.opened.headers["content-type"] == "text/plain; charset=UTF-8"
+    assert client.opened.headers["cache-control"] == "no-store"
+    assert client.opened.headers["x-request-id"]
     assert client.opening["upgrades"] == ["websocket"]
     assert client.opening["maxPayload"] == 65536
     assert client.sid.startswith(f"{node.port}."), "the name of the node leads a proxy"
