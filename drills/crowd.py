@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,22 @@ from launcher.environment import ROOT
 from launcher.waiting import wait_for
 
 END_SECONDS = 20.0
+SOCKETIO = "socketio"
+"""How the names of clients begin that are npm socket.io-client."""
+
+_NODE_TESTS = ROOT / "tests" / "node"
+
+
+def npm_client() -> list[str]:
+    """The program whose screens are Socket.IO clients; they are installed the first time."""
+    if not (_NODE_TESTS / "node_modules" / "socket.io-client").exists():
+        subprocess.run(
+            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],  # noqa: S607  # as the tests find it
+            cwd=_NODE_TESTS,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    return ["node", str(_NODE_TESTS / "screens.mjs")]
 
 
 @dataclass(slots=True)
@@ -29,6 +45,19 @@ class DeviceSpec:
     user: str
     urls: Sequence[str]
     token: str
+
+
+def devices_at(
+    ports: Sequence[int], tokens: Mapping[str, str], *, first: int, socketio: bool
+) -> list[DeviceSpec]:
+    """A device for each user with a token, which tries the ports in turn; they begin at one of the `first` ones."""
+    scheme, path = ("http", "/") if socketio else ("ws", "/ws")
+    found = []
+    for number, (user, token) in enumerate(tokens.items()):
+        begin = number % first
+        urls = [f"{scheme}://127.0.0.1:{port}{path}" for port in (*ports[begin:], *ports[:begin])]
+        found.append(DeviceSpec(f"{user} (Socket.IO)" if socketio else user, user, urls, token))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +107,12 @@ class Crowd:
             encoding="utf-8",
         )
         path = os.pathsep.join([str(ROOT), str(ROOT / "clients" / "python")])
+        command = [sys.executable, "-m", "drills.screens", str(spec)]
+        if self._client.startswith(SOCKETIO):
+            command = [*npm_client(), str(spec)]
         with (self._folder / "screens.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # ours
-                [sys.executable, "-m", "drills.screens", str(spec)],
+                command,
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE,

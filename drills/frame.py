@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from bench import machine
-from drills.crowd import Crowd, DeviceSpec
+from drills.crowd import SOCKETIO, Crowd, devices_at
 from drills.databases import PostgresServer
 from drills.drill import Control, Promise, Result
 from drills.faultproxy import FaultProxy
@@ -35,9 +35,9 @@ from launcher.waiting import wait_for
 
 OK = 200
 LINGER_S = 2.0
+"""How long screens are watched for repetitions after everything has arrived."""
 EVERYONE, SEVERAL = 0.03, 0.15
 """Shares of mixed orders."""
-"""How long screens are watched for repetitions after everything has arrived."""
 
 
 class Frame:
@@ -74,22 +74,25 @@ class Frame:
         return [f"{prefix}-{n}" for n in range(count)]
 
     def watch(
-        self, users: Sequence[str], *, through: Sequence[FaultProxy] = (), seconds: float = 120.0
+        self,
+        users: Sequence[str],
+        *,
+        through: Sequence[FaultProxy] = (),
+        seconds: float = 120.0,
+        socketio: bool = False,
     ) -> Crowd:
         """A device for each user, half of them beginning at the first node, half at the second; all online.
 
-        `through` are proxies before the nodes, see `proxies_before_nodes`.
+        `through` are proxies before the nodes, see `proxies_before_nodes`; `socketio` devices are npm's clients.
         """
         last = self.system.settings.nodes
-        ports = [proxy.port for proxy in through] or [
-            urlsplit(self.system.url("node", n)).port or 0 for n in range(last)
-        ]
-        devices = []
-        for number, user in enumerate(users):
-            first = number % last
-            urls = [f"ws://127.0.0.1:{port}/ws" for port in (*ports[first:], *ports[:first])]
-            devices.append(DeviceSpec(user, user, urls, self.system.token(user, ttl=86_400)))
-        client = self.control.client if self.control else "reference"
+        nodes = [urlsplit(self.system.url("node", n)).port or 0 for n in range(last)]
+        ports = [proxy.port for proxy in through] or nodes
+        tokens = {user: self.system.token(user, ttl=86_400) for user in users}
+        client = SOCKETIO if socketio else "reference"
+        if self.control and self.control.client.startswith(SOCKETIO) == socketio:
+            client = self.control.client
+        devices = devices_at(ports, tokens, first=last, socketio=socketio)
         crowd = Crowd(self.folder / f"crowd-{len(self._crowds)}", devices, client=client)
         self._crowds.append(crowd)
         crowd.start()

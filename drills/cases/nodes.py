@@ -88,6 +88,31 @@ def quiet_storm(frame: Frame) -> Result:
     )
 
 
+def beside(frame: Frame) -> Result:
+    """Each user has a native device and a Socket.IO one, on different nodes; one node is killed under load."""
+    users = frame.people(frame["clients"])
+    native, socketio = frame.watch(users), frame.watch([*users[1:], users[0]], socketio=True)
+    sender = frame.send(frame.mixed(users), rate=frame["rate"])
+    for turn in range(frame["kills"]):
+        frame.pause(2.0)
+        with frame.harm("node killed"):
+            frame.system.kill("node", turn % 2, hold=True)
+        for crowd in (native, socketio):
+            crowd.await_online(RESUMED_S)
+        frame.pause(1.0)
+        frame.system.release("node", turn % 2)
+        frame.ready("node", turn % 2)
+    frame.pause(1.0)
+    sender.stop()
+    frame.settle(frame["settle_s"])
+    away = {crowd: crowd.away_seconds(since=frame.harms[0].began) for crowd in (native, socketio)}
+    return frame.result(
+        ("each kind of client lost connections and came back", all(away.values())),
+        away_native_p99_s=_round(percentile(away[native], 0.99)),
+        away_socketio_p99_s=_round(percentile(away[socketio], 0.99)),
+    )
+
+
 def rolling(frame: Frame) -> Result:
     """SIGTERM to each process in turn, under load, round after round."""
     users = frame.people(frame["clients"])
@@ -150,6 +175,22 @@ DRILLS = (
                 breaks="the database is asked",
                 lines="no_tails.procfile",
                 parameters={"settle_s": 20.0},
+            ),
+        ),
+    ),
+    Drill(
+        name="D12-socketio",
+        title="kill -9 of a node under Socket.IO and native clients side by side",
+        run=beside,
+        default={"kills": 2, "clients": 40, "rate": 40.0, "settle_s": REDELIVERY_S},
+        quick={"kills": 2, "clients": 8, "rate": 20.0, "settle_s": 60.0},
+        controls=(
+            Control(
+                name="Socket.IO without resume",
+                removes="the position of the Socket.IO clients",
+                breaks="nothing lost",
+                client="socketio without resume",
+                parameters={"settle_s": 10.0},
             ),
         ),
     ),
