@@ -57,6 +57,7 @@ def banner(system: System, seconds: float) -> str:
     """Say where to look, with a curl that works when pasted."""
     api = system.url("api")
     nodes = " ".join(f"{system.url('node', index, scheme='ws')}/ws" for index in range(system.settings.nodes))
+    jobs = "/".join(filter(None, (system.url("flower"), system.settings.flower_url_prefix)))
     password = system.data.flower_password if system.api_key else "BELLHOP_FLOWER_PASSWORD"
     lines = [
         "",
@@ -65,7 +66,7 @@ def banner(system: System, seconds: float) -> str:
         f"  Console   {api}/console    sign in as {DEVELOPMENT_USER} and watch notifications arrive",
         f"  API       {api}/docs",
         f"  Sockets   {nodes}",
-        f"  Jobs      {system.url('flower')}    user {system.settings.flower_user}, password in {password}",
+        f"  Jobs      {jobs}    user {system.settings.flower_user}, password in {password}",
         "",
         "  Send one:",
         "",

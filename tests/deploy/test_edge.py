@@ -13,7 +13,7 @@ from tests.deploy.conftest import LIMIT, Behind, status_of
 from tests.deploy.edge import Edge
 from tests.e2e.device import wait_until
 from tests.e2e.http import Http
-from tests.integration.wsnode.client import Client, Refused
+from tests.integration.wsnode.client import PING, PONG, Client, Refused, frame
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -97,6 +97,21 @@ def test_a_notification_goes_in_and_out_by_the_one_port(edge: Edge, http: Http, 
         client.online()
         sent = http.notify("edge-1", data={"message": "through"})
         assert client.notifications(1)[0]["id"] == sent
+
+
+@pytest.mark.parametrize("path", ["/ws", "/socket", "/"])
+def test_each_path_of_the_nodes_opens_a_socket(edge: Edge, whole: Behind, path: str):
+    token = whole.system.token("edge-7")
+    with Client(edge.port, path=f"{path}?token={token}") as client:
+        assert client.status == 101
+        # It lives, on whichever node, as long as somebody pings.
+        client.raw(frame(b"are you there", opcode=PING))
+        while client.read().opcode != PONG:
+            pass
+    wait_until(
+        lambda: any(line["path"] == path and line["status"] == 101 for line in edge.lines()), 5, "its line"
+    )
+    assert token not in edge.log
 
 
 def test_flower_asks_for_its_password_and_finds_its_files_below_its_path(edge: Edge, whole: Behind):

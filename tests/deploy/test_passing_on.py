@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from shared.errors import NotFound
+from shared.http_headers import DATA
 from tests.deploy.edge import Edge, Places
 from tests.deploy.stand_in import StandIn
 
@@ -48,7 +50,7 @@ class Answered:
     """An answer, who gave it, and the cookie that came along."""
 
     def __init__(self, answer: http.client.HTTPResponse) -> None:
-        self.status = answer.status
+        self.status, self.headers = answer.status, answer.headers
         body: dict[str, Any] = json.loads(answer.read() or b"{}")
         self.port = body.get("port")
         self.error = body.get("error", {})
@@ -195,3 +197,13 @@ def test_an_id_of_the_right_shape_is_kept_and_any_other_is_made_anew(stage: Stag
     ((_, _, headers),) = stage.asked()
     assert (headers["x-request-id"] == given) is kept
     assert len(headers["x-request-id"]) == (len(given) if kept else 32)
+
+
+def test_what_nginx_refuses_itself_looks_like_every_other_refusal(stage: Stage):
+    stage.apis[0].status = stage.apis[1].status = 0
+    for path, status, code in (("/metrics", 404, "not_found"), ("/v1/inbox", 503, "unavailable")):
+        answer = stage.ask(path, X_Request_Id="mine")
+        assert (answer.status, answer.error["code"], answer.error["request_id"]) == (status, code, "mine")
+        assert answer.error.keys() == NotFound().body("mine").keys()
+        assert answer.headers["Content-Type"] == "application/json"
+        assert dict(answer.headers).items() >= dict(DATA).items()
