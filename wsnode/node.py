@@ -185,8 +185,12 @@ class Node:
             knock=lambda: self.knock(request),
         )
         if accepted.principal is None:
-            self._entrance.stranger()
+            self.stranger()
         return accepted
+
+    def stranger(self) -> None:
+        """One more who has not signed in yet. Raises Unavailable if too many wait for that."""
+        self._entrance.stranger()
 
     def receive(self, connection: Connection, address: str) -> None:
         """Take in a connection that has not signed in yet."""

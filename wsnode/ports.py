@@ -121,6 +121,10 @@ class Vets(Protocol):
         """Tell `then` whom a token lets in or why nobody."""
         ...
 
+    def redeem(self, ticket: str, origin: str | None, then: Then) -> None:
+        """The same for a ticket and the page that uses it."""
+        ...
+
     def same(self, peer: Peer, token: str, then: Then) -> None:
         """The same for a token that has to name the connection's own user, as one that comes with a message."""
         ...

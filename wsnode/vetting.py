@@ -70,6 +70,20 @@ class Vetting:
         """Tell `then` whom a token lets in or why nobody, at once where that is known here. Never blocks."""
         self._soon(lambda: self.token(token), then)
 
+    def redeem(self, ticket: str, origin: str | None, then: Then) -> None:
+        """Tell `then` whom a ticket lets in or why nobody; Redis is asked in a greenlet. Never blocks."""
+        if self._waiting >= WAITING_MAX:
+            then(Unavailable("Too many tickets are being looked into.", retry_after=RETRY_AFTER))
+            return
+        self._waiting += 1
+        gevent.spawn(self._redeem, ticket, origin, then)
+
+    def _redeem(self, ticket: str, origin: str | None, then: Then) -> None:
+        try:
+            self._soon(lambda: self.identify(Credential("ticket", ticket=ticket), origin), then)
+        finally:
+            self._waiting -= 1
+
     def same(self, peer: Peer, token: str, then: Then) -> None:
         """The same for a token that has to name the user of a connection, as one that comes with a message."""
         self._soon(lambda: self._of(peer, token), then)

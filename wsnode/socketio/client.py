@@ -31,7 +31,9 @@ _serials = count(1)
 class Client(Carried):
     """One client of Socket.IO."""
 
-    __slots__ = ("sends", "verdict", "way")
+    __slots__ = ("origin", "sends", "verdict", "way")
+    origin: str | None
+    """The page's, as the handshake had it."""
     sends: Sends
     verdict: Verdict | None
     """What the handshake's credential came to; None: it had none."""
@@ -86,7 +88,7 @@ class Client(Carried):
             self.write(_text(packets.refused(namespace, "Invalid namespace")))
         elif not self.signed_in:
             try:
-                self.dialect = dialects.of(auth, brought="token" in auth)
+                self.dialect = dialects.of(auth, brought=_brings(auth))
                 since = _since(auth)
             except AppError as error:
                 self._turn_away(error, auth)
@@ -95,11 +97,19 @@ class Client(Carried):
 
     def _judge(self, auth: dict[str, Any], then: Then) -> None:
         """Whom the CONNECT names, else whom the handshake did, or why nobody."""
-        token = auth.get("token")
+        token, ticket = auth.get("token"), auth.get("ticket")
         if isinstance(token, str) and token:
             self._services.vetting.soon(token, then)
+        elif isinstance(ticket, str) and ticket:
+            self.sign_in = "ticket"
+            self._services.vetting.redeem(ticket, self.origin, then)
         else:
-            then(self.verdict if self.verdict is not None else Unauthenticated("Bring a token in auth."))
+            self.sign_in = self.way
+            then(
+                self.verdict
+                if self.verdict is not None
+                else Unauthenticated("Bring a token or a ticket in auth.")
+            )
 
     def _judged(self, found: Verdict, since: Since, auth: dict[str, Any]) -> None:
         if not self.open or self.signed_in:
@@ -119,7 +129,7 @@ class Client(Carried):
         code = REFUSALS.get(error.status, CloseCode.CREDENTIAL_INVALID)
         if error.status in _COMES_BACK:
             last = b""
-        elif self.way == _QUERY and "token" not in auth:
+        elif self.way == _QUERY and not _brings(auth):
             last = _text(packets.connected(self.name)) + _text(packets.DISCONNECTED)
         else:
             data = {"code": error.code, "retryable": error.retryable}
@@ -154,6 +164,11 @@ class Client(Carried):
 
 def _text(packet: str) -> bytes:
     return wire.text(packet.encode())
+
+
+def _brings(auth: dict[str, Any]) -> bool:
+    """Whether a CONNECT has a credential of its own."""
+    return "token" in auth or "ticket" in auth
 
 
 def _since(auth: dict[str, Any]) -> Since:

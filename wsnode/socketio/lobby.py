@@ -85,6 +85,10 @@ class Host(Services, Protocol):
         """The address that a connection counts for. Raises an AppError if there is no room for it."""
         ...
 
+    def stranger(self) -> None:
+        """One more who has not signed in yet. Raises Unavailable if too many wait for that."""
+        ...
+
     def receive(self, connection: Connection, address: str) -> None:
         """A connection that has not signed in yet."""
         ...
@@ -183,6 +187,7 @@ class Lobby:
         if not upgraded and len(self._sessions) >= self._settings.pollers_max:
             raise Unavailable("Too many clients poll here.", retry_after=RETRY_AFTER)
         address = self._host.knock(request)
+        self._host.stranger()  # whatever it brings: it is one until its CONNECT
         way, verdict = self._judge(request)
         sid = f"{self._name}.{secrets.token_urlsafe(_SID_BYTES)}"
 
@@ -195,7 +200,8 @@ class Lobby:
                 sid=sid,
                 sessions=self._sessions,
             )
-            client.way, client.verdict, client.sends = way, verdict, self._sends
+            client.way, client.verdict, client.origin = way, verdict, request.headers.get("origin")
+            client.sends = self._sends
             client.write(wire.text(self._opening(sid, upgrades=not upgraded).encode()))
             self._host.receive(client, address)
             if self._host.reason is not None:  # it came while the others were being sent away
