@@ -23,6 +23,8 @@ from wsnode.socketio import engine, meaning, packets
 PROTOCOL: Final = "bellhop.v1"
 BEAT: Final = wire.text(engine.PING_TEXT.encode())
 _ALL: Final = "all"
+_SENT_AT: Final = len(b'"sent_at":')
+_INSTANT: Final = len(b'"2026-11-20T07:56:19.123Z"')
 _JOINED: Final = {True: "user_joined", False: "user_left"}
 
 
@@ -139,9 +141,9 @@ class Plain(Taken):
     @staticmethod
     def notification(stream: str, seq: int, prev: int, fragment: bytes, user: str | None) -> bytes:  # noqa: ARG004  # the shape is every dialect's
         """See the class."""
-        doc = orjson.loads(b"{" + fragment)
-        data = doc.pop("data")
-        return emit("notification", data, doc | {"stream": stream, "seq": seq})
+        head, data, tail = _parts(fragment)
+        meta = b'{%b,%b,"stream":"%b","seq":%d}' % (head, tail, stream.encode(), seq)
+        return wire.text(b'42["notification",%b,%b]' % (data, meta))
 
 
 class New(Taken):
@@ -152,18 +154,19 @@ class New(Taken):
     @staticmethod
     def notification(stream: str, seq: int, prev: int, fragment: bytes, user: str | None) -> bytes:  # noqa: ARG004  # the shape is every dialect's
         """See the class; `recipientId` is null where it is for everyone."""
-        doc = orjson.loads(b"{" + fragment)
-        data = doc["data"]
-        shown = {
-            "id": doc["id"],
-            "recipientId": user,
-            "senderId": doc.get("from"),
-            "event": doc["event"],
-            "message": data.get("message") if isinstance(data, dict) else None,
-            "data": data,
-            "createdAt": doc["sent_at"],
-        }
-        return emit("new_notification", shown)
+        head, data, tail = _parts(fragment)
+        sender = orjson.loads(b"{%b}" % tail)["from"] if b',"from":' in tail else None
+        doc = orjson.loads(data) if b'"message"' in data else None
+        message = doc.get("message") if isinstance(doc, dict) else None
+        shown = b'{%b,"recipientId":%b,"senderId":%b,"message":%b,"data":%b,"createdAt":%b}' % (
+            head,
+            orjson.dumps(user),
+            orjson.dumps(sender),
+            orjson.dumps(message),
+            data,
+            tail[_SENT_AT : _SENT_AT + _INSTANT],
+        )
+        return wire.text(b'42["new_notification",%b]' % shown)
 
 
 class VersionOne:
@@ -257,6 +260,15 @@ class VersionOne:
 V1: Final[Dialect] = VersionOne()
 NEW: Final[Dialect] = New()
 PLAIN: Final[Dialect] = Plain()
+
+
+def _parts(fragment: bytes) -> tuple[bytes, bytes, bytes]:
+    """Of a fragment (shared.protocol.frames): what is before `data`, the data, what is after it.
+
+    Found where no text of a sender's can look like it: a quote in a text has a backslash before it.
+    """
+    begin, end = fragment.index(b'","data":') + 1, fragment.rindex(b',"sent_at":"')
+    return fragment[:begin], fragment[begin + len(b',"data":') : end], fragment[end + 1 : -1]
 
 
 def _answer(doc: dict[str, Any]) -> dict[str, Any]:

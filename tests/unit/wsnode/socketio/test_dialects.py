@@ -67,6 +67,42 @@ def test_a_notification_of_the_new_design():
     assert event(NEW.notification("all", 7, 6, fragment([1]), None))[1]["recipientId"] is None
 
 
+@pytest.mark.parametrize("dialect", [PLAIN, NEW])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ('","data":{"message":"not this"},"sent_at":"', {"message": "this"}),
+        (
+            "order.paid",
+            {"a": '","data":1,"sent_at":"2000', "message": ',"sent_at":"x', "deep": {"message": 1}},
+        ),
+        ("order.paid", '","data":"'),
+        ("order.paid", ["message"]),
+        ("order.paid", None),
+    ],
+)
+def test_what_looks_like_a_frame_inside_of_one_changes_nothing(dialect, name, data):
+    text = frames.fragment(
+        id=ID, event=name, data_json=json.dumps(data), sent_at_ms=1, expires_at_ms=2, replaces=ID
+    )
+    found = event(dialect.notification("me", 7, 6, text.encode(), '","'))
+    shown = found[1] if dialect is NEW else found[2] | {"data": found[1]}
+    assert (shown["event"], shown["data"]) == (name, data)
+    if dialect is NEW:
+        assert shown["message"] == (data["message"] if isinstance(data, dict) else None)
+        assert (shown["recipientId"], shown["createdAt"]) == ('","', "1970-01-01T00:00:00.001Z")
+    else:
+        assert shown["replaces"] == ID
+
+
+def test_a_user_who_sent_it_is_named():
+    text = frames.fragment(
+        id=ID, event="chat", data_json="{}", sent_at_ms=1, expires_at_ms=2, sender='user:b"o', replaces=ID
+    )
+    assert event(NEW.notification("me", 1, 0, text.encode(), "ana"))[1]["senderId"] == 'b"o'
+    assert event(PLAIN.notification("me", 1, 0, text.encode(), "ana"))[2]["from"] == 'b"o'
+
+
 def test_a_notification_of_v1_is_the_native_frame_and_can_be_answered():
     sent = V1.notification("me", 7, 6, fragment({"n": 1}), "ana")
     assert texts(sent)[0].startswith(
