@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import threading
 import time
 from contextlib import ExitStack
 
@@ -170,20 +171,22 @@ class TestFailover:
             for index in (0, 1):
                 whole.system.release("node", index)
 
-    def test_a_draining_node_sends_its_clients_on(self, edge: Edge, whole: Behind):
-        try:
-            for index in (0, 1):
-                with Client(edge.port, token=whole.system.token("edge-4")) as before:
-                    before.online()
-                    whole.system.hold("node", index)
-                    for _ in range(6):
-                        with Client(edge.port, token=whole.system.token("edge-4")) as after:
-                            after.online()
-                whole.system.release("node", index)
-                whole.system.ready()
-        finally:
-            for index in (0, 1):
-                whole.system.release("node", index)
+    def test_while_a_node_drains_every_handshake_succeeds(self, edge: Edge, whole: Behind):
+        draining = threading.Thread(target=whole.system.hold, args=("node", 0))
+        with ExitStack() as stack:
+            for _ in range(6):
+                stack.enter_context(Client(edge.port, token=whole.system.token("edge-4"))).online()
+            try:
+                draining.start()
+                handshakes = 0
+                while draining.is_alive() or handshakes < 6:
+                    with Client(edge.port, token=whole.system.token("edge-4")) as after:
+                        after.online()
+                    handshakes += 1
+                    draining.join(0.05)
+            finally:
+                draining.join()
+                whole.system.release("node", 0)
 
     def test_posts_succeed_while_an_api_is_killed_and_say_so_when_both_are(self, edge: Edge, whole: Behind):
         http = Http(edge.url, whole.system.api_key)
