@@ -178,7 +178,7 @@ def _ttl(value: Any, limits: Limits) -> int:
 def _priority(value: Any) -> str:
     if value is None:
         return Priority.NORMAL.value
-    if value not in {one.value for one in Priority}:
+    if value not in [one.value for one in Priority]:
         raise _invalid("priority", "critical, normal or bulk.")
     return str(value)
 

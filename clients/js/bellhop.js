@@ -172,10 +172,10 @@ export class Protocol {
     return this.#live ? this.#flushAck() : [];
   }
 
-  /** Ask for `read`, `seen` or `archive`: sent when online, and again after a cut, for it is idempotent. */
-  request(kind, ids, now) {
+  /** Ask for `read`, `seen`, `archive` or `send`: sent when online, and again after a cut, for it is idempotent. */
+  request(kind, fields, now) {
     const ref = `r${(this.#refs += 1)}`;
-    const frame = { type: kind, ids: [...ids], ref };
+    const frame = { type: kind, ...fields, ref };
     this.#requests.set(ref, { frame, until: now + this.tuning.requestWait });
     if (this.#phase === "stopped") return { ref, actions: this.#refuse() };
     return { ref, actions: this.#live ? [send(frame)] : [] };
@@ -374,6 +374,11 @@ export class BellhopError extends Error {
 }
 
 /** Claims of a JWT, unchecked: they only name the place where this user's position is kept. */
+/** What nobody else has; `crypto.randomUUID` is missing on pages without TLS. */
+function unique() {
+  return [...globalThis.crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 function claimsOf(token) {
   try {
     const [, body] = token.split(".");
@@ -470,11 +475,16 @@ export class Bellhop {
   }
 
   /** Mark as read; resolves with `{changed, counts}`, rejects with a BellhopError. */
-  read(ids) { return this.#request("read", ids); }
+  read(ids) { return this.#request("read", { ids: [...ids] }); }
   /** Mark as seen. */
-  seen(ids) { return this.#request("seen", ids); }
+  seen(ids) { return this.#request("seen", { ids: [...ids] }); }
   /** Put away. */
-  archive(ids) { return this.#request("archive", ids); }
+  archive(ids) { return this.#request("archive", { ids: [...ids] }); }
+  /** Send to a user, or to whom `to` names; resolves with `{id, status}`. Needs the right to. */
+  send(to, event, data = {}, options = {}) {
+    const audience = typeof to === "string" ? { users: [to] } : to;
+    return this.#request("send", { to: audience, event, data, key: unique(), ...options });
+  }
 
   /** Drop the socket as a bad network would, and come back after `away` seconds. For tests and demonstrations. */
   cut(away = 0) {
@@ -644,8 +654,8 @@ export class Bellhop {
     }
   }
 
-  #request(kind, ids) {
-    const { ref, actions } = this.protocol.request(kind, ids, this.clock.now());
+  #request(kind, fields) {
+    const { ref, actions } = this.protocol.request(kind, fields, this.clock.now());
     const reply = new Promise((resolve, reject) => this.#replies.set(ref, { resolve, reject }));
     this.#perform(actions);
     this.#arm();

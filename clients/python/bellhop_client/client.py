@@ -9,6 +9,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from bellhop_client.actions import (
     Action,
@@ -29,6 +30,7 @@ from bellhop_client.opening import SignIn, opening
 from bellhop_client.outside import REAL, Outside
 from bellhop_client.protocol import Protocol
 from bellhop_client.reply import Reply
+from bellhop_client.requests import sending
 from bellhop_client.storage import MemoryStorage, Storage
 from bellhop_client.transport import ABNORMAL, Alive, Closed, Text, Transport
 from bellhop_client.tuning import Tuning
@@ -116,15 +118,19 @@ class Bellhop:
 
     def read(self, ids: Sequence[str]) -> Reply:
         """Mark as read."""
-        return self._request("read", ids)
+        return self._request("read", {"ids": list(ids)})
 
     def seen(self, ids: Sequence[str]) -> Reply:
         """Mark as seen."""
-        return self._request("seen", ids)
+        return self._request("seen", {"ids": list(ids)})
 
     def archive(self, ids: Sequence[str]) -> Reply:
         """Put away."""
-        return self._request("archive", ids)
+        return self._request("archive", {"ids": list(ids)})
+
+    def send(self, to: str | Frame, event: str, data: Frame | None = None, **options: Any) -> Reply:
+        """Send to a user, or to whom `to` names; answers `{id, status}`. Needs the right to."""
+        return self._request("send", sending(to, event, data or {}, options))
 
     def __enter__(self) -> "Bellhop":
         self.start()
@@ -270,10 +276,10 @@ class Bellhop:
         if transport is not None:
             transport.send(json.dumps(frame, ensure_ascii=False, separators=(",", ":")))
 
-    def _request(self, kind: str, ids: Sequence[str]) -> Reply:
+    def _request(self, kind: str, fields: Frame) -> Reply:
         reply = Reply(self._thread)
         with self._lock:
-            ref, actions = self._protocol.request(kind, list(ids), self._now())
+            ref, actions = self._protocol.request(kind, fields, self._now())
             self._replies[ref] = reply
         self._decide(lambda: actions)
         self._wake()

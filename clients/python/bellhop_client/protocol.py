@@ -144,9 +144,9 @@ class Protocol:
         last = self._acks.flush(self.position) if self.phase in LIVE else []
         return [*last, Close(1000, "done"), *self._stop(1000, "done")]
 
-    def request(self, kind: str, ids: list[str], now: float) -> tuple[str, list[Action]]:
-        """Ask for `read`, `seen` or `archive`: sent when online, and again after a cut."""
-        ref, frame = self._requests.add(kind, ids, now)
+    def request(self, kind: str, fields: Frame, now: float) -> tuple[str, list[Action]]:
+        """Ask for `read`, `seen`, `archive` or `send`: sent when online, and again after a cut."""
+        ref, frame = self._requests.add(kind, fields, now)
         if self.phase is Phase.STOPPED:
             return ref, self._requests.refuse()
         return ref, [Send(frame)] if self.phase in LIVE else []

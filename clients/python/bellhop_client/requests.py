@@ -1,9 +1,11 @@
-"""What was asked over the socket (`read`, `seen`, `archive`) and has no answer yet.
+"""What was asked over the socket (`read`, `seen`, `archive`, `send`) and has no answer yet.
 
-Every request is idempotent, so those without an answer are asked again on the next connection.
+Every request is idempotent (what is sent carries a `key`), so those without an answer are asked again on the next
+connection.
 """
 
 from typing import Any
+from uuid import uuid4
 
 from bellhop_client.actions import Action, Frame, Settle
 
@@ -11,6 +13,12 @@ from bellhop_client.actions import Action, Frame, Settle
 def error(code: str, message: str, *, retryable: bool) -> Frame:
     """An error in the shape the server uses."""
     return {"code": code, "message": message, "retryable": retryable}
+
+
+def sending(to: str | Frame, event: str, data: Frame, options: Frame) -> Frame:
+    """The fields of `send`; its `key`, by which the server knows a repetition, is made up if it is not given."""
+    users = {"users": [to]} if isinstance(to, str) else to
+    return {"to": users, "event": event, "data": data, "key": uuid4().hex, **options}
 
 
 class Requests:
@@ -21,11 +29,11 @@ class Requests:
         self._count = 0
         self._open: dict[str, tuple[Frame, float]] = {}
 
-    def add(self, kind: str, ids: list[str], now: float) -> tuple[str, Frame]:
+    def add(self, kind: str, fields: Frame, now: float) -> tuple[str, Frame]:
         """A new request and its `ref`."""
         self._count += 1
         ref = f"r{self._count}"
-        frame: Frame = {"type": kind, "ids": list(ids), "ref": ref}
+        frame: Frame = {"type": kind, **fields, "ref": ref}
         self._open[ref] = (frame, now + self._wait)
         return ref, frame
 

@@ -135,6 +135,26 @@ test("a reply does not wait for a handler, so a handler may wait for a reply", a
   assert.deepEqual(shown, ["n5"]);
 });
 
+test("what is sent names its receivers and is known when it is repeated", async () => {
+  const { client, online } = setUp();
+  const socket = await online();
+
+  const sent = client.send("bob", "chat", { text: "hi" }, { ttl: 60 });
+  const again = assert.rejects(client.send({ users: ["bob", "carl"] }, "chat"), { code: "forbidden" });
+  const [one, other] = socket.sent;
+  assert.match(one.key, /^[0-9a-f]{32}$/);
+  assert.notEqual(one.key, other.key);
+  assert.deepEqual({ ...one, key: "" }, {
+    type: "send", ref: "r1", to: { users: ["bob"] }, event: "chat", data: { text: "hi" }, ttl: 60, key: "",
+  });
+  assert.deepEqual(other.to, { users: ["bob", "carl"] });
+  await socket.get({ type: "reply", ref: "r1", result: { id: "n9", status: "accepted" } });
+  await socket.get({ type: "error", ref: "r2", code: "forbidden", message: "no", retryable: false });
+
+  assert.deepEqual(await sent, { id: "n9", status: "accepted" });
+  await again;
+});
+
 test("a refused request rejects with what the server said", async () => {
   const { client, online } = setUp();
   const socket = await online();

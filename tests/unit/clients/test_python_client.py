@@ -233,6 +233,27 @@ def test_request_is_answered_on_any_thread(world, make):
     assert reply.result(PATIENCE) == {"changed": 1}
 
 
+def test_what_is_sent_names_its_receivers_and_is_known_when_it_is_repeated(world, make):
+    client = make()
+    wire = started(client, world)
+    status_is(client, "online")
+
+    reply = client.send("bob", "chat", {"text": "hi"}, ttl=60)
+    sent = wire.take()
+    assert len(sent.pop("key")) == 32
+    assert sent == {
+        "type": "send",
+        "to": {"users": ["bob"]},
+        "event": "chat",
+        "data": {"text": "hi"},
+        "ttl": 60,
+        "ref": "r1",
+    }
+    wire.give({"type": "reply", "ref": "r1", "result": {"id": "n9", "status": "accepted"}})
+
+    assert reply.result(PATIENCE) == {"id": "n9", "status": "accepted"}
+
+
 def test_refused_request_raises_what_the_server_said(world, make):
     client = make()
     wire = started(client, world)

@@ -69,8 +69,8 @@ class Player:
                 return self.protocol.closed(self.now, code, reason, jitter=jitter)
             case {"leave": True}:
                 return self.protocol.leave()
-            case {"request": {"kind": kind, "ids": ids}}:
-                return self.protocol.request(kind, ids, self.now)[1]
+            case {"request": {"kind": kind, **fields}}:
+                return self.protocol.request(kind, fields, self.now)[1]
         raise ValueError(f"a step that nobody knows: {what}")
 
 

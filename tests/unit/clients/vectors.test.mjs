@@ -61,7 +61,10 @@ class Player {
     if (tick) return protocol.tick(now);
     if (closed) return protocol.closed(now, closed.code, closed.reason, closed.jitter);
     if (leave) return protocol.leave();
-    if (request) return protocol.request(request.kind, request.ids, now).actions;
+    if (request) {
+      const { kind, ...fields } = request;
+      return protocol.request(kind, fields, now).actions;
+    }
     throw new Error("a step that nobody knows");
   }
 }

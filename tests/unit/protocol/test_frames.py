@@ -7,6 +7,7 @@ import pytest
 
 from shared.protocol import frames
 from shared.protocol.journal import Entry, UnknownEntryVersion
+from wsnode.ledger import sent_ms
 
 
 def test_head_and_fragment_make_the_documented_frame():
@@ -36,6 +37,21 @@ def test_what_a_frame_replaces_is_named_in_it():
     )
 
     assert orjson.loads("{" + fragment)["replaces"] == "i1"
+
+
+@pytest.mark.parametrize("user", ["ana", 'a","expires_at":"x', "é"])
+def test_a_users_notification_says_who_sent_it_before_what_it_replaces(user: str):
+    asked = {"id": "i", "event": "e", "data_json": "{}", "sent_at_ms": 0, "expires_at_ms": 1}
+    made = frames.fragment(**asked, sender=f"user:{user}", replaces="j")
+    assert list(orjson.loads("{" + made).items())[-2:] == [("from", user), ("replaces", "j")]
+    assert made == frames.replacing(frames.fragment(**asked, sender=f"user:{user}"), "j")
+    assert sent_ms(made.encode()) == 0
+
+
+@pytest.mark.parametrize("sender", ["key:ana", "schedule:ana", ""])
+def test_nobody_else_is_named_to_receivers(sender: str):
+    made = frames.fragment(id="i", event="e", data_json="{}", sent_at_ms=0, expires_at_ms=1, sender=sender)
+    assert "from" not in orjson.loads("{" + made)
 
 
 def test_a_position_says_what_is_skipped():

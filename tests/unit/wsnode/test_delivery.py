@@ -252,3 +252,37 @@ def test_the_time_at_which_it_was_sent_is_read_from_the_end():
     assert sent_ms(b'"id":"i1"}') is None
     assert sent_ms(b'"id":"i1","sent_at":"soon","expires_at":"later"}') is None
     assert sent_ms(b"") is None
+
+
+class Quiet:
+    """A dialect that shows what it is asked to make, once each, and never confirms."""
+
+    name, acks = "quiet", False
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Any, ...]] = []
+
+    def notification(self, stream: str, seq: int, prev: int, fragment: bytes, user: str | None) -> bytes:
+        self.made.append((stream, seq, user))
+        return b"<%d>" % seq
+
+
+def test_a_frame_is_made_once_for_all_who_speak_the_same():
+    quiet = Quiet()
+    peers = [Peer(number, "ana") for number in range(1, 4)] + [Peer(4, "bob")]
+    for peer in peers[1:]:
+        peer.dialect = quiet
+    Node(*peers).deliver(frames(Item("ana", 1, 0, 0), Item("bob", 1, 0, 0)), everyone(1), everyone(2))
+    assert quiet.made == [("me", 1, "ana"), ("me", 1, "bob"), ("all", 1, None), ("all", 2, None)]
+    assert [b"".join(peer.sends) for peer in peers[1:]] == [b"<1><1><2>"] * 3
+    assert b"".join(peers[0].sends) == me(1) + b"".join(
+        native.notification("all", seq, seq - 1, b'"id":"b"}') for seq in (1, 2)
+    )
+
+
+def test_who_never_confirms_is_asked_after_each_send_what_was_written():
+    ana, bob = Peer(1, "ana"), Peer(2, "bob")
+    bob.dialect = Quiet()
+    Node(ana, bob).deliver(frames(Item("ana", 1, 0, 0), Item("bob", 1, 0, 0)), everyone(1))
+    assert ana.calls == []
+    assert bob.calls == ["written", "written"]

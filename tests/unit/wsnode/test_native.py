@@ -13,7 +13,7 @@ from shared.redis.streams import Since
 from wsnode import events as say
 from wsnode import messages
 from wsnode.dialects import native
-from wsnode.messages import Ack, Auth, Mark, Ping, Refused, Unreadable
+from wsnode.messages import Ack, Auth, Mark, Ping, Refused, Send, Unreadable
 
 ID = uuid7(1, b"0123456789")
 
@@ -157,3 +157,33 @@ def test_bye_says_whether_to_come_back():
     assert again == {"type": "bye", "code": 4012, "reason": "drain", "reconnect": True, "retry_after": 1.5}
     never = shown(native.bye(CloseCode.CREDENTIAL_INVALID, "no", retry_after=1.5))
     assert (never["reconnect"], never["retry_after"]) == (False, None)
+
+
+def test_what_is_sent_is_handed_on_as_it_stands():
+    fields = {"to": {"users": ["bob"]}, "event": "chat", "data": {"a": 1}, "ref": "r", "later": 1}
+    assert decode(type="send", **fields) == Send({"type": "send", **fields}, "r")
+
+
+@pytest.mark.parametrize("to", ["bob", {"users": ["bob"]}])
+def test_a_message_is_sent_to_whom_it_names(to: Any):
+    found = decode(type="message", to=to, body="hi", ref=1)
+    assert isinstance(found, Send)
+    assert (found.doc["to"], found.doc["event"]) == ({"users": ["bob"]}, "message")
+    assert found.doc["data"] == {"message": "hi"}
+
+
+def test_a_message_to_a_conversation_is_refused_for_now():
+    found = decode(type="message", conversation="c", body="hi", ref=1)
+    assert isinstance(found, Refused) and (found.code, found.ref) == ("not_supported", 1)
+
+
+@pytest.mark.parametrize("kind", ["send", "message"])
+def test_what_is_sent_needs_a_ref(kind: str):
+    found = decode(type=kind, to={"users": ["bob"]}, event="chat")
+    assert isinstance(found, Refused) and found.code == "invalid_request"
+
+
+@pytest.mark.parametrize("kind", [None, 5, ["ack"], {}])
+def test_a_type_that_is_no_text_is_unknown(kind: Any):
+    found = decode(type=kind)
+    assert isinstance(found, Refused) and found.code == "unknown_type"
