@@ -218,10 +218,7 @@ def test_the_table_of_close_codes_is_that_of_the_code():
 def test_every_type_of_frame_is_on_the_page():
     rows = " ".join(row[0] for row in table("frame"))
     types = {
-        "auth",
-        "ack",
-        "ping",
-        *native.ACTIONS,
+        *native.READERS,
         "welcome",
         "caught_up",
         "notification",
@@ -233,7 +230,7 @@ def test_every_type_of_frame_is_on_the_page():
 
 def test_a_notification_has_the_fields_of_the_page():
     text = frames.head("me", 1, 0) + frames.fragment(
-        id="i", event="e", data_json="{}", sent_at_ms=0, expires_at_ms=1, replaces="j"
+        id="i", event="e", data_json="{}", sent_at_ms=0, expires_at_ms=1, sender="user:u", replaces="j"
     )
     row = next(row for row in table("frame") if row[0] == "notification")
     assert ["type", *re.findall(r"[a-z_]+", row[2])] == list(json.loads(text))

@@ -49,7 +49,7 @@ def understand(frame: dict[str, Any]) -> Message:
     if not _is_ref(ref):
         return Refused("invalid_request", f"ref is a text of at most {REF_MAX} characters or a number.", None)
     kind = frame.get("type")
-    read = _READERS.get(kind) if isinstance(kind, str) else None
+    read = READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
         return Refused("unknown_type", "This type of frame is not known here.", ref)
     return read(frame, ref)
@@ -225,7 +225,7 @@ def _is_seq(value: Any) -> bool:
 
 
 _UNASKED: Final = Refused("invalid_request", "ref is needed: the reply carries it.", None)
-_READERS: Final[dict[str, Callable[[dict[str, Any], str | int | None], Message]]] = {
+READERS: Final[dict[str, Callable[[dict[str, Any], str | int | None], Message]]] = {
     "ack": _ack,
     "auth": _auth,
     "ping": lambda _, ref: Ping(ref),
