@@ -9,6 +9,7 @@ import falcon
 import orjson
 
 from api import documents, errors, limits, openapi, routes
+from api.account_routes import AREA as ACCOUNTS
 from api.compat import routes as compat
 from api.compat.sending import Sending
 from api.compat.trials import Trials
@@ -25,6 +26,7 @@ from api.middleware.paths import EncodedSlashes, WithSlashes
 from api.middleware.request_id import HEADER as REQUEST_ID
 from api.middleware.request_id import RequestId
 from api.request import ApiRequest
+from api.resources.accounts import AccountBox, SessionBox, WsTicketBox
 from api.resources.api_keys import ApiKeys
 from api.resources.audiences import AudienceBox
 from api.resources.base import Resource
@@ -57,7 +59,8 @@ Application = falcon.App[Any, Any]
 
 def create_app(deps: Deps) -> Application:
     """Put the application together."""
-    table = routes.TABLE + (routes.DEVELOPMENT if deps.settings.dev_sign_in else ())
+    own = tuple(each for each in routes.TABLE if deps.settings.accounts or each.area != ACCOUNTS)
+    table = own + (routes.DEVELOPMENT if deps.settings.dev_sign_in else ())
     served = table + compat.table(deps.settings)
     app: Application = falcon.App(request_type=ApiRequest, middleware=_middleware(deps, lookup(served)))
     for kind in ("user", "topic"):
@@ -114,6 +117,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "caps": CapBox(deps.caps),
         "schedules": ScheduleBox(deps.schedules),
         "api_keys": ApiKeys(deps.keys),
+        **_doors(deps),
         "health": Health(deps.clock),
         "readiness": Readiness(deps.check_ready),
         "metrics": Metrics(deps.journal),
@@ -122,6 +126,16 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "sign_in": DevSignIn(deps.settings, deps.clock),
         "compat_sending": Sending(deps.acceptance, deps.known_apps, deps.limiter, deps.authenticator),
         "compat_trials": Trials(),
+    }
+
+
+def _doors(deps: Deps) -> dict[str, Resource]:
+    """The resources of /v1/auth."""
+    settings, doors = deps.settings, deps.identity
+    return {
+        "accounts": AccountBox(settings, doors.accounts, deps.authenticator),
+        "sessions": SessionBox(settings, doors.sessions, deps.authenticator),
+        "ws_tickets": WsTicketBox(doors.tickets),
     }
 
 

@@ -1,28 +1,38 @@
 """The header Authorization to a Principal: an API key, or a user's token.
 
-Rule U.
+Rule U. A token is good until it ends or Redis knows something against it: its session was ended, its user disabled.
+While Redis is away tokens count unasked, because they are short; an API key is never asked for there.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from api.key_ring import KeyRing
+from shared import logs
 from shared.auth import api_keys, tokens
 from shared.auth.principal import Principal
 from shared.errors import Unauthenticated
+from shared.redis.client import RedisUnavailable
+from shared.redis.revocations import Standing
+
+log = logs.get(__name__)
 
 _SCHEME: Final = "bearer "
+
+Ask = Callable[[str, str, str | None], Standing]
+"""What stands against a token of this app, user and session. Raises RedisUnavailable."""
 
 
 class Authenticator:
     """Knows both kinds of credentials."""
 
     def __init__(
-        self, settings: tokens.TokenSettings, key_ring: KeyRing, *, now_ms: Callable[[], int]
+        self, settings: tokens.TokenSettings, key_ring: KeyRing, *, now_ms: Callable[[], int], standing: Ask
     ) -> None:
         self._settings = settings
         self._key_ring = key_ring
         self._now_ms = now_ms
+        self._standing = standing
 
     def identify(self, header: str | None) -> Principal:
         """Return whom the header names. Raises Unauthenticated, or DatabaseUnavailable for an unknown key."""
@@ -33,8 +43,21 @@ class Authenticator:
         credential = header[len(_SCHEME) :].strip()
         if api_keys.looks_like_key(credential):
             return self.key(credential)
-        return tokens.verify(self._settings, credential, now=self._now_ms())
+        return self._unrevoked(tokens.verify(self._settings, credential, now=self._now_ms()))
 
     def key(self, credential: str) -> Principal:
         """Return whose API key this is. Raises as `identify`."""
         return self._key_ring.identify(credential)
+
+    def _unrevoked(self, principal: Principal) -> Principal:
+        """Pass whose token was not revoked. Raises TokenInvalid."""
+        if principal.user is None:
+            return principal
+        try:
+            standing = self._standing(principal.app, principal.user, principal.session)
+        except RedisUnavailable as error:
+            log.warning("revocations_unchecked", reason=error.message)
+            return principal
+        if not standing.allows(principal.issued_at):
+            raise tokens.TokenInvalid("This token was revoked; sign in again.")
+        return principal

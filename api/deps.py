@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from api import access_log
+from api import access_log, identity
 from api.acceptance import Acceptance, Limits
 from api.audiences import Audiences, Lookups
 from api.authentication import Authenticator
@@ -17,6 +17,7 @@ from api.caps import Caps
 from api.dead_letters import DeadLetters
 from api.errors import translated
 from api.following import Following
+from api.identity import Identity, Kept
 from api.inboxes import Inboxes
 from api.intake import GroupLimits, Intake
 from api.key_ring import KeyRing, KeyUse
@@ -46,8 +47,11 @@ from shared.redis.journal import Accepted, Bounds, Journal, Submission
 from shared.redis.limits import Limits as LimitKeeper
 from shared.redis.presence import Presence
 from shared.redis.retract import Retractor
+from shared.redis.revocations import Revocations
 from shared.redis.streams import Streams
+from shared.redis.successors import Successors
 from shared.redis.tallies import Tallies
+from shared.redis.tickets import Tickets
 from shared.redis.tombstones import Tombstones
 from shared.services.cancellations import Cancellations
 from shared.store import apps
@@ -81,6 +85,7 @@ class Deps:
     caps: Caps
     schedules: Schedules
     keys: Keys
+    identity: Identity
     journal: Journal
     check_ready: Callable[[], None]
 
@@ -90,13 +95,13 @@ def build(settings: Settings) -> Deps:
     clock, random = SystemClock(), os.urandom
     database = Database(settings.database_url, breaker=Breaker("database", monotonic=clock.monotonic))
     fast, slow = _clients(settings)
-    journal = Journal(slow)
+    journal, limiter, kept = Journal(slow), Limiter(LimitKeeper(fast), settings), _kept(settings, fast)
     queue, bounds, audiences = JobQueue(settings.broker_url), _bounds(settings), Audiences(database)
     known_segments = KnownSegments(audiences.missing, monotonic=clock.monotonic)
     lookups = Lookups(audiences.left_out, known_segments.missing)
     streams, counting = Streams(slow, life=settings.stream_life), Counting(Tallies(slow), clock)
-    tombstones, retractor = Tombstones(slow), Retractor(slow, life=settings.stream_life)
-    cancellations = Cancellations(database, retractor, clock)
+    tombstones = Tombstones(slow)
+    cancellations = Cancellations(database, Retractor(slow, life=settings.stream_life), clock)
     ring = _key_ring(Keys(database, clock, random=random), clock)
     acceptance = _acceptance(settings, Journal(fast), queue, clock, lookups)
     return Deps(
@@ -104,8 +109,8 @@ def build(settings: Settings) -> Deps:
         clock=clock,
         random=random,
         write_access=access_log.access_log(settings, process=PROCESS, now_ms=clock.now_ms),
-        authenticator=Authenticator(settings, ring, now_ms=clock.now_ms),
-        limiter=Limiter(LimitKeeper(fast), settings),
+        authenticator=Authenticator(settings, ring, now_ms=clock.now_ms, standing=kept.revocations.standing),
+        limiter=limiter,
         known_apps=KnownApps(_exists(database), known=MAIN_APP),
         acceptance=acceptance,
         audiences=audiences,
@@ -115,13 +120,14 @@ def build(settings: Settings) -> Deps:
         dead_letters=DeadLetters(database, journal, _enqueue(queue), clock=clock, bounds=bounds),
         cancelling=Cancelling(cancellations, journal, tombstones, _enqueue(queue), clock=clock),
         inboxes=Inboxes(database, streams, Bus(slow), clock),
-        people=People(database, streams, clock),
+        people=People(database, streams, kept.revocations, clock),
         presences=Presences(database, Presence(slow, grace=settings.presence_grace), clock),
         subscriptions=Subscriptions(database, clock),
         segments=Segments(database, clock, forget=known_segments.forget),
         caps=Caps(database),
         schedules=Schedules(database, clock, random=random, judge=acceptance.entry),
         keys=Keys(database, clock, random=random, forget=ring.forget),
+        identity=identity.build(settings, database, kept, limiter, clock=clock, random=random),
         journal=journal,
         check_ready=_ready(lambda: client.check(fast), Journal(fast), bounds),
     )
@@ -131,6 +137,11 @@ def _clients(settings: Settings) -> tuple[client.Client, client.Client]:
     """One whose connections have the deadline of an acceptance, and one for all that may take longer."""
     fast = client.connect(settings.redis_url, timeout=settings.accept_timeout, name="bellhop-api-intake")
     return fast, client.connect(settings.redis_url, name="bellhop-api")
+
+
+def _kept(settings: Settings, fast: client.Client) -> Kept:
+    life = max(settings.access_life, settings.token_ttl)
+    return Kept(Revocations(fast, life=life), Successors(fast), Tickets(fast))
 
 
 def _key_ring(keys: Keys, clock: Clock) -> KeyRing:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy.orm import Session
+
 from api import instants
 from api.errors import translated
 from api.key_ring import StoredKey
@@ -16,12 +18,14 @@ from shared.auth.api_keys import NewKey
 from shared.clock import Clock, to_ms
 from shared.db import Database
 from shared.domain import paging
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import Forbidden, InvalidRequest, NotFound
 from shared.store import api_keys as store
 from shared.store import apps
 from shared.store.api_keys import KeyRow, NewKeyRow
 
 PAGE: Final = 100
+OVERLAP_SECONDS: Final = 3600
+"""How long a key that is replaced stays good, if the request does not say."""
 _CURSOR: Final = "api-keys"
 Document = dict[str, Any]
 
@@ -77,6 +81,28 @@ class Keys:
         self._database.run(lambda session: _revoke(session, app, id, now_ms))
         self._forget(id)
 
+    def rotate(self, app: str, id: str, *, held: frozenset[str], overlap: int) -> tuple[Document, NewKey]:
+        """Make a key like this one, which ends `overlap` seconds from now at the latest.
+
+        Raises NotFound, and Forbidden for a key that holds what the caller (`held`) does not.
+        """
+        if not api_keys.is_id(id):
+            raise NotFound
+        made, now_ms = api_keys.make(self._random), self._clock.now_ms()
+
+        def turn(session: Session) -> KeyRow:
+            old = _good(session, app, id, now_ms)
+            if not set(old.scopes) <= held:
+                raise Forbidden("Only what you hold yourself can be given away.")
+            expires_at = None if old.expires_at is None else to_ms(old.expires_at)
+            row = _add(session, app, made, Wanted(old.name, frozenset(old.scopes), expires_at), now_ms)
+            store.expire(session, id, at_ms=now_ms + overlap * 1000)
+            return row
+
+        row = self._database.run(turn)
+        self._forget(id)
+        return _document(row), made
+
     def load(self, id: str) -> StoredKey | None:
         """Read a key for the key ring; None if there is none of that id that counts. Raises DatabaseUnavailable."""
         with translated(), self._database.session() as session:
@@ -121,6 +147,16 @@ def _revoke(session: Any, app: str, id: str, now_ms: int) -> None:
     found = apps.get(session, app)
     if found is None or not store.revoke(session, found.id, id, now_ms=now_ms):
         raise NotFound
+
+
+def _good(session: Session, app: str, id: str, now_ms: int) -> KeyRow:
+    """A key of this app that still lets somebody in. Raises NotFound."""
+    row = store.find(session, id)
+    if row is None or row.app != app or row.revoked_at is not None:
+        raise NotFound
+    if row.expires_at is not None and to_ms(row.expires_at) <= now_ms:
+        raise NotFound
+    return row
 
 
 def check_given(scopes: Sequence[str], held: frozenset[str]) -> frozenset[str]:

@@ -6,6 +6,7 @@ somebody who guesses would like to do uncounted.
 """
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -28,6 +29,7 @@ HEADER: Final = "RateLimit"
 KEY: Final = "key"
 ADDRESS: Final = "address"
 SIGN_IN: Final = "sign-in"
+NAME: Final = "sign-in-name"
 _SENDERS: Final = 10_000
 _SECOND: Final = 1_000_000
 
@@ -55,6 +57,7 @@ class Limiter:
         self._proxies = Proxies(settings.trusted_proxies)
         self._key, self._user = settings.policy("limit_key"), settings.policy("limit_user")
         self._address, self._sign_in = settings.policy("limit_address"), settings.policy("limit_sign_in")
+        self._name = settings.policy("limit_name")
         self._sending: dict[tuple[str, str], Sending] = {}
         self._key_quota, self._app_quota = settings.policy("quota_key"), settings.policy("quota_app")
 
@@ -72,6 +75,12 @@ class Limiter:
             return ()
         # Asked also where nothing is counted, so that it is the same for everybody while Redis is away.
         return _checked(self._limits.take(self._at(SIGN_IN, self._sign_in, env)))
+
+    def attempt(self, app: str, username: str) -> None:
+        """An attempt to sign in under this name, known or not. Raises OverLimit, RedisUnavailable."""
+        subject = hashlib.sha256(f"{app} {username}".encode()).hexdigest()
+        buckets = (Bucket(NAME, self._name, subject),) if self._name else ()
+        _checked(self._limits.take(buckets))
 
     def sending(self, principal: Principal) -> Sending:
         """What a sender is under; asked by the journal."""

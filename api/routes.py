@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from api.acceptance import KEY_HEADER
+from api.account_routes import ACCOUNTS, DISABLING
 from api.audience_routes import PREVIEWING, TOPICS
 from api.cancel_routes import CANCELLING
 from api.cap_routes import CAPS
@@ -16,7 +17,7 @@ from api.operating_routes import DEVELOPMENT, OPERATING
 from api.presence_routes import PRESENCE
 from api.routing import Limited, Operation, body
 from api.schedule_routes import SCHEDULES
-from api.schemas.api_keys import ApiKeyIn, ApiKeyMade, ApiKeyOut
+from api.schemas.api_keys import ApiKeyIn, ApiKeyMade, ApiKeyOut, RotateIn
 from api.schemas.common import Counts, Listing
 from api.schemas.inbox import InboxItem, InboxQuery, MarkedOut, MarkIn
 from api.schemas.notifications import (
@@ -194,7 +195,7 @@ USERS: Final = (
         path="/v1/users/{user:user}",
         resource="users",
         area="Users",
-        about="Erase a user: name, attributes, inbox, and the data of what went to nobody else.",
+        about="Erase a user: name, attributes, account, inbox, and the data of what went to nobody else.",
         scope="users:write",
         answers={204: None},
         errors=(NotFound, *_READING),
@@ -210,6 +211,19 @@ KEYS: Final = (
         about="Make an API key; its secret is shown this once.",
         scope="keys:write",
         body=body(ApiKeyIn),
+        answers={201: ApiKeyMade},
+        secret=True,
+        errors=(NotFound, *_READING),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/api-keys/{id}/rotate",
+        resource="api_keys",
+        suffix="rotate",
+        area="API keys",
+        about="Make a key that takes the place of this one, which stays good for the overlap.",
+        scope="keys:write",
+        body=body(RotateIn, required=False),
         answers={201: ApiKeyMade},
         secret=True,
         errors=(NotFound, *_READING),
@@ -239,7 +253,8 @@ KEYS: Final = (
 )
 
 _SENT: Final = SENDING + PREVIEWING + FOLLOWING + CANCELLING + STORIES + SCHEDULES
-TABLE: Final = _SENT + INBOX + USERS + PRESENCE + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
+_WHO: Final = ACCOUNTS + USERS + DISABLING + PRESENCE
+TABLE: Final = _SENT + INBOX + _WHO + TOPICS + SEGMENTS + CAPS + KEYS + OPERATING
 """The routes of every profile. DEVELOPMENT is added where the setting says so."""
 
 __all__ = ["DEVELOPMENT", "TABLE"]

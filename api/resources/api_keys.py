@@ -1,4 +1,4 @@
-"""POST, GET /v1/api-keys and DELETE /v1/api-keys/{id}.
+"""POST, GET /v1/api-keys, POST /v1/api-keys/{id}/rotate and DELETE /v1/api-keys/{id}.
 
 Rule S.
 """
@@ -6,7 +6,7 @@ Rule S.
 import falcon
 
 from api import instants
-from api.keys import Keys, Wanted, check_given
+from api.keys import OVERLAP_SECONDS, Keys, Wanted, check_given
 from api.request import ApiRequest
 from api.resources.base import Resource, reply
 
@@ -26,6 +26,12 @@ class ApiKeys(Resource):
             expires_at=None if expires_at is None else instants.read("expires_at", expires_at),
         )
         document, made = self._keys.make(req.app, wanted)
+        reply(resp, {**document, "key": made.secret}, 201)
+
+    def on_post_rotate(self, req: ApiRequest, resp: falcon.Response, id: str) -> None:
+        """Make the one that takes its place."""
+        overlap = req.body.get("overlap", OVERLAP_SECONDS)
+        document, made = self._keys.rotate(req.app, id, held=req.principal.scopes, overlap=overlap)
         reply(resp, {**document, "key": made.secret}, 201)
 
     def on_get(self, req: ApiRequest, resp: falcon.Response) -> None:

@@ -1,4 +1,4 @@
-"""PUT, GET, DELETE /v1/users/{id}.
+"""PUT, GET, DELETE /v1/users/{id}, and POST /v1/users/{id}/disable and enable.
 
 Rule S.
 """
@@ -38,6 +38,15 @@ class Users(Resource):
         self._people.erase(req.app, user)
         resp.status = falcon.HTTP_204
 
+    def on_post_disable(self, req: ApiRequest, resp: falcon.Response, user: str) -> None:
+        """Let a user in no more."""
+        check_at("id", USER_ID, user, USER_ID_SHAPE)
+        reply(resp, _document(self._people.disable(req.app, user)))
+
+    def on_post_enable(self, req: ApiRequest, resp: falcon.Response, user: str) -> None:
+        """Let a user in again."""
+        reply(resp, _document(self._people.enable(req.app, user)))
+
 
 def _document(row: UserRow) -> dict[str, Any]:
     return {
@@ -47,4 +56,5 @@ def _document(row: UserRow) -> dict[str, Any]:
         "timezone": row.timezone,
         "created_at": instants.write(row.created_at),
         "updated_at": instants.write(row.updated_at),
+        "disabled_at": instants.write(row.disabled_at),
     }

@@ -26,6 +26,15 @@ class ApiKeyIn(TypedDict):
     ]
 
 
+@with_config(STRICT)
+class RotateIn(TypedDict, total=False):
+    """How long the key that is replaced stays good."""
+
+    overlap: Annotated[
+        int, Field(ge=0, le=2_592_000, description="Seconds; 3,600 if absent, 0 ends it at once.")
+    ]
+
+
 class ApiKeyOut(Answer):
     """A key as it is kept: the secret itself is not."""
 

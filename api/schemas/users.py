@@ -56,3 +56,4 @@ class UserOut(Answer):
     timezone: str | None
     created_at: Instant
     updated_at: Instant
+    disabled_at: Annotated[Instant | None, Field(description="Since then the user may not come in.")]

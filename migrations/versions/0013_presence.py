@@ -6,7 +6,7 @@ from alembic import op
 from shared.models.types import TABLE_OPTIONS, AsciiText, BigId, UtcDateTime
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

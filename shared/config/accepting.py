@@ -1,12 +1,12 @@
 """Settings of what is taken in, how much of it, and how it is kept."""
 
+from shared.config.accounts import Accounts
 from shared.config.declaring import OFF, setting
-from shared.config.sign_in import SignIn
 from shared.config.values import PolicyText, parse_policy
 from shared.domain.gcra import Policy
 
 
-class Accepting(SignIn):
+class Accepting(Accounts):
     """Bodies, limits, quotas, pages and retention."""
 
     body_max: int = setting(262_144, "Largest body of one request.", "bytes", ge=1024, group="Accepting")
@@ -42,6 +42,7 @@ class Accepting(SignIn):
         "100/10s", "Requests without a valid credential from one address; loopback is not counted."
     )
     limit_sign_in: PolicyText = setting("30/1m", "Attempts to sign in from one address; the same.")
+    limit_name: PolicyText = setting("10/1m", "Attempts to sign in under one name, from wherever.")
     quota_key: PolicyText = setting(OFF, "Recipients of what one sender has accepted, `100000/1d`.")
     quota_app: PolicyText = setting(OFF, "The same of all senders of an app together.")
 

@@ -10,6 +10,8 @@ from shared.config.settings import Settings
 
 DEVELOPMENT_KID = "development"
 SECRET_BYTES = 32
+ARGON2_MEMORY = 7168
+"""KiB: the least of OWASP's equivalent settings (Password Storage Cheat Sheet)."""
 _DISTINCT_CHARACTERS = 8
 _PLACEHOLDERS = ("change", "example", "secret", "password", "default", "insecure", "placeholder")
 
@@ -24,6 +26,8 @@ def production_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "dev_sign_in", "must be off in production"
     if any("*" in origin for origin in settings.origins):
         yield "origins", "must name exact origins in production, without *"
+    if settings.argon2_memory < ARGON2_MEMORY:
+        yield "argon2_memory", f"must be at least {ARGON2_MEMORY} in production"
     yield from _key_problems(settings)
     password = settings.flower_password.get_secret_value()
     if not settings.flower_user or not password:

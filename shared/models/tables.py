@@ -5,6 +5,7 @@ The store speaks in tables and columns: on the hot path an object per row would 
 
 from sqlalchemy import Table
 
+from shared.models.account import Account, RefreshToken, SignedIn
 from shared.models.allowance import Allowance
 from shared.models.api_key import ApiKey
 from shared.models.app import App
@@ -31,6 +32,9 @@ MODELS = (
     Schedule,
     ScheduleRun,
     ConnectionLog,
+    Account,
+    SignedIn,
+    RefreshToken,
 )
 """Every model; Alembic compares them with the database."""
 
@@ -47,3 +51,6 @@ segments: Table = metadata.tables["segments"]
 schedules: Table = metadata.tables["schedules"]
 schedule_runs: Table = metadata.tables["schedule_runs"]
 connection_logs: Table = metadata.tables["connection_logs"]
+accounts: Table = metadata.tables["accounts"]
+sessions: Table = metadata.tables["sessions"]
+refresh_tokens: Table = metadata.tables["refresh_tokens"]

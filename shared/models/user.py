@@ -7,7 +7,7 @@ under which everything of its user changes; it is made with the user and never d
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.models.base import Base
@@ -21,6 +21,13 @@ class User(Base, table=True):
     __table_args__: ClassVar = (
         UniqueConstraint("app_id", "name"),
         UniqueConstraint("app_id", "name_hash"),
+        Index(
+            "ix_users_app_id_disabled_at",
+            "app_id",
+            "disabled_at",
+            postgresql_where=text("disabled_at IS NOT NULL"),
+            sqlite_where=text("disabled_at IS NOT NULL"),
+        ),
         TABLE_OPTIONS,
     )
 
@@ -35,6 +42,7 @@ class User(Base, table=True):
     updated_at: datetime = Field(sa_type=UtcDateTime)
     erased_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Stream(Base, table=True):

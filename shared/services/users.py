@@ -9,11 +9,11 @@ import orjson
 from sqlalchemy.orm import Session
 
 from shared.errors import NotFound
-from shared.store import apps, users
+from shared.store import accounts, apps, sessions, users
 from shared.store.apps import AppRow
 from shared.store.users import UserRow
 
-__all__ = ["UserRow", "erase", "get", "put"]
+__all__ = ["UserRow", "disable", "enable", "erase", "get", "put"]
 
 
 def put(session: Session, app: str, name: str, values: dict[str, Any], now_ms: int) -> tuple[UserRow, bool]:
@@ -35,6 +35,21 @@ def get(session: Session, app: str, name: str) -> UserRow:
     if found is None:
         raise NotFound
     return found
+
+
+def disable(session: Session, app: str, name: str, now_ms: int) -> UserRow:
+    """Let the user of that name, known or not, in no more, and end all sessions. Raises NotFound for an unknown app."""
+    app_id = _app(session, app).id
+    user_id = accounts.disable(session, app_id, name, now_ms=now_ms)
+    sessions.end_all(session, user_id, now_ms=now_ms)
+    return get(session, app, name)
+
+
+def enable(session: Session, app: str, name: str) -> UserRow:
+    """Let the user in again. Raises NotFound."""
+    if not accounts.enable(session, _app(session, app).id, name):
+        raise NotFound
+    return get(session, app, name)
 
 
 def erase(session: Session, app: str, name: str, now_ms: int) -> None:

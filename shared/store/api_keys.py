@@ -91,6 +91,13 @@ def revoke(session: Session, app_id: int, id: str, *, now_ms: int) -> bool:
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
+def expire(session: Session, id: str, *, at_ms: int) -> None:
+    """Let a key end at that time, unless it ends before."""
+    at = to_datetime(at_ms)
+    longer = (_K.id == id) & (_K.expires_at.is_(None) | (_K.expires_at > at))
+    session.execute(update(t.api_keys).where(longer).values(expires_at=at))
+
+
 def note_use(session: Session, used: dict[str, int]) -> None:
     """Note when keys were last used, epoch milliseconds by id; an older time never wins."""
     for id, ms in sorted(used.items()):

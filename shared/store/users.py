@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared.clock import to_datetime
 from shared.db import RunAgain
 from shared.models import tables as t
-from shared.store import connection_logs, names, scheduled, schedules
+from shared.store import accounts, connection_logs, names, scheduled, schedules
 from shared.store.bulk import bulk_for
 from shared.store.rows import chunks
 
@@ -32,9 +32,12 @@ class UserRow:
     timezone: str | None
     created_at: datetime
     updated_at: datetime
+    disabled_at: datetime | None = None
 
 
-_COLUMNS = (_U.id, _U.name, _U.attributes, _U.locale, _U.timezone, _U.created_at, _U.updated_at)
+_COLUMNS = (
+    _U.id, _U.name, _U.attributes, _U.locale, _U.timezone, _U.created_at, _U.updated_at, _U.disabled_at,
+)  # fmt: skip
 
 
 def get(session: Session, app_id: int, name: str) -> UserRow | None:
@@ -62,8 +65,8 @@ def upsert(
 def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
     """Erase the user of that name; False if there is none. Raises RunAgain.
 
-    What was sent to nobody else loses its data; deliveries, subscriptions, allowances and connections go, and
-    the name from what is scheduled or sent by a schedule; the number of the stream and its rev stay.
+    What was sent to nobody else loses its data; deliveries, subscriptions, allowances, connections, the account and its
+    sessions go, and the name from what is scheduled or sent by a schedule; the number of the stream and its rev stay.
     """
     user = get(session, app_id, name)
     if user is None:
@@ -80,8 +83,10 @@ def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
     session.execute(delete(t.subscriptions).where(_T.user_id == user.id))
     session.execute(delete(t.allowances).where(t.allowances.c.user_id == user.id))
     connection_logs.erase(session, user.id)
+    accounts.forget(session, user.id)
     now = to_datetime(now_ms)
-    person = {"name": None, "attributes": "{}", "locale": None, "timezone": None, "last_seen_at": None}
+    person = {"name": None, "attributes": "{}", "locale": None, "timezone": None}
+    person |= {"last_seen_at": None, "disabled_at": None}
     session.execute(
         update(t.users).where(_U.id == user.id).values({**person, "erased_at": now, "updated_at": now})
     )

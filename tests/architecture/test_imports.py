@@ -37,6 +37,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "geventwebsocket": ("wsnode.transport", "wsnode.worker", "wsnode.handler"),
     "redis": ("shared.redis",),
     "hiredis": ("shared.redis", "wsnode"),
+    "argon2": ("shared.auth.passwords",),
+    "cryptography": ("shared.auth",),
     "jwt": ("shared.auth.tokens",),
     "socketio": ("wsnode.socketio.packets",),
     "engineio": ("wsnode.socketio.engine", "wsnode.socketio.packets"),

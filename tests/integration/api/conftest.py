@@ -8,7 +8,7 @@ import pytest
 
 from tests.fixtures.databases import MakeDatabase
 from tests.fixtures.redis_server import RedisServer
-from tests.integration.api.support import Api
+from tests.integration.api.support import SECRETS, Api
 from tests.integration.migrating import migrate
 
 MakeApi = Callable[..., Api]
@@ -27,6 +27,19 @@ def api(
     # A Redis database of its own, since other modules empty the first one.
     redis_url = redis_server.url.rpartition("/")[0] + "/7"
     with Api(tmp_path_factory.mktemp("api"), redis_url, url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def auth_api(
+    redis_server: RedisServer, make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """An api for signing in: two signing keys, and no limit by name where a test does not want one."""
+    url = make_database("postgresql")
+    migrate(url)
+    redis_url = redis_server.url.rpartition("/")[0] + "/9"
+    environ = {"BELLHOP_LIMIT_NAME": "1000/1m", "BELLHOP_JWT_SECRETS": f"k2:{'t' * 40},{SECRETS}"}
+    with Api(tmp_path_factory.mktemp("auth"), redis_url, url, environ) as running:
         yield running
 
 

@@ -26,6 +26,7 @@ from shared.db import Database
 from shared.protocol.journal import Entry
 from shared.redis import client
 from shared.redis.journal import Journal
+from shared.redis.tickets import Tickets
 from shared.store import apps
 from shared.store.groups import store_group
 from shared.store.rescues import store_failed
@@ -43,6 +44,8 @@ class Answer:
     headers: dict[str, str]
     body: bytes
     seconds: float
+    cookies: tuple[str, ...] = ()
+    """Each header Set-Cookie as it came."""
 
     @property
     def json(self) -> Any:
@@ -138,7 +141,8 @@ class Api:
             answer = connection.getresponse()
             content = answer.read()
         names = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, names, content, time.monotonic() - begun)
+        cookies = tuple(answer.headers.get_all("Set-Cookie") or ())
+        return Answer(answer.status, names, content, time.monotonic() - begun, cookies)
 
     def post(self, path: str, body: Any, **options: Any) -> Answer:
         return self.call("POST", path, body, **options)
@@ -162,6 +166,10 @@ class Api:
             app, Wanted(name="test", scopes=frozenset(scopes))
         )
         return made.secret
+
+    def tickets(self) -> Tickets:
+        """The tickets that the api has given."""
+        return Tickets(client.connect(self.redis_url))
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """The log lines of an event."""

@@ -42,12 +42,20 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/v1/segments/{name}"): {"rule": _RULE},
     ("PUT", "/v1/caps/{id}"): _CAP,
     ("POST", "/v1/api-keys"): {"name": "of shop", "scopes": ["users:read"]},
+    ("POST", "/v1/api-keys/{id}/rotate"): {"overlap": 0},
     ("POST", "/v1/dev/sign-in"): {"user": "eve"},
+    ("POST", "/v1/auth/register"): {"username": "ana", "password": "taken it over"},
+    ("POST", "/v1/auth/login"): {"username": "ana", "password": "taken it over"},
+    ("POST", "/v1/auth/refresh"): {"refresh": "br_" + "A" * 43},
+    ("POST", "/v1/auth/logout"): {"refresh": "br_" + "A" * 43},
+    ("POST", "/v1/auth/password"): {"old": "taken it over", "new": "taken it over again"},
 }
 """What is sent; it names what is main's, wherever it can."""
 
 WORDS = {
     ("PUT", "/v1/users/{user:user}"),
+    ("POST", "/v1/users/{user:user}/disable"),
+    ("POST", "/v1/users/{user:user}/enable"),
     ("PUT", "/v1/segments/{name}"),
     ("PUT", "/v1/caps/{id}"),
     ("GET", "/v1/users/{user:user}/topics"),
@@ -58,6 +66,11 @@ WORDS = {
     ("DELETE", "/v1/topics/{topic:topic}/subscribers/{user:user}"),
 }
 """Where the name in the path is a word that every app may use for itself, so that there is an answer about its own."""
+
+
+ELSEWHERE = {"retry": "failed", "disable": "disabled", "enable": "disabled"}
+"""By the end of a path what it names, where that is not what others name: a foreigner could not go on as a user that he
+has disabled."""
 
 
 @dataclass
@@ -75,9 +88,10 @@ class Planted:
     def __post_init__(self) -> None:
         made = self._plant("ana", "of/main", "daily", "paid", key="of-main")
         self._plant(f"{MARK}-user", f"{MARK}/topic", f"{MARK}-cap", f"{MARK}-segment", key=MARK)
+        self._main("PUT", "/v1/users/zoe")
         give_one_up(self.api)
         failed = self._main("GET", "/v1/dead-letters").json["items"][0]["id"]
-        self.names = {**made, "failed": failed, "api-keys": self.api.key.split("_")[1]}
+        self.names = {**made, "failed": failed, "disabled": "zoe", "api-keys": self.api.key.split("_")[1]}
         self.hidden |= {
             MARK,
             *(self.names[word] for word in ("notifications", "schedules", "api-keys", "failed")),
@@ -107,7 +121,8 @@ class Planted:
         waiting = self._main("POST", "/v1/notifications", content).json["id"]
         every = {"every": 86_400, "name": MARK, "notification": content}
         schedule = self._main("POST", "/v1/schedules", every).json["id"]
-        self.hidden |= {waiting, schedule, sent}
+        session = self._session(user)
+        self.hidden |= {waiting, schedule, sent, session}
         return {
             "notifications": sent,
             "schedules": schedule,
@@ -116,7 +131,15 @@ class Planted:
             "users": user,
             "topics": topic,
             "subscribers": user,
+            "sessions": session,
         }
+
+    def _session(self, user: str) -> str:
+        """The id of a session of this user, who gets an account for it."""
+        account = {"username": user, "password": "nobody else's"}
+        self._main("POST", "/v1/auth/register", account)
+        access = self._main("POST", "/v1/auth/login", account).json["access"]
+        return str(self._main("GET", "/v1/auth/sessions", auth=access).json["items"][0]["id"])
 
     def state(self) -> dict[str, Any]:
         """Everything of main, as main sees it."""
@@ -127,6 +150,8 @@ class Planted:
             f"/v1/notifications/{self.names['notifications']}/deliveries",
             "/v1/dead-letters",
             "/v1/users/ana",
+            "/v1/users/zoe",
+            "/v1/auth/sessions",
             "/v1/users/ana/topics",
             "/v1/topics/of%2Fmain/subscribers",
             "/v1/topics",
@@ -193,6 +218,9 @@ def _allowed(operation: Operation, stranger: Stranger) -> set[int]:
     if stranger.status is not None:
         return {stranger.status}
     fine = {200, 201, 202, 204}
+    if operation.path == "/v1/auth/password":
+        # Who knows no password of his own changes none.
+        return {403}
     if operation.scope is None:
         # Open to all: sign-in and its kin may refuse as they like.
         return fine | {400, 401, 403, 404, 409, 422}
@@ -206,7 +234,7 @@ def _target(planted: Planted, operation: Operation) -> str:
     for index, part in enumerate(parts):
         if not part.startswith("{"):
             continue
-        word = "failed" if operation.path.endswith("/retry") else parts[index - 1]
+        word = ELSEWHERE.get(parts[-1], parts[index - 1])
         if word not in planted.names:
             raise LookupError(f"tests/integration/api/walls.py plants nothing for {operation.path}")
         parts[index] = quote(planted.names[word], safe="")

@@ -40,6 +40,9 @@ def empty(db: Database) -> None:
             t.schedule_runs,
             t.schedules,
             t.connection_logs,
+            t.refresh_tokens,
+            t.sessions,
+            t.accounts,
         ):
             session.execute(delete(table))
         session.execute(delete(t.apps).where(t.apps.c.name != "main"))

@@ -10,6 +10,7 @@ from api.app import create_app
 from api.audiences import Lookups, Names
 from api.authentication import Authenticator
 from api.deps import Deps
+from api.identity import Identity
 from api.intake import GroupLimits, Intake
 from api.key_ring import KeyRing, StoredKey
 from api.known_apps import KnownApps
@@ -18,6 +19,7 @@ from shared.auth import api_keys, tokens
 from shared.auth.principal import KEY_SCOPES
 from shared.config import Settings, load
 from shared.errors import NotFound
+from shared.redis.revocations import Standing
 from tests.unit.api.fakes import NOW, FakeClock, FakeJournal, FakeKeys, FakeLimits, FakeQueue, counting_random
 
 KEY = api_keys.make(counting_random())
@@ -67,6 +69,10 @@ class FakeApp:
     limits: FakeLimits = field(default_factory=FakeLimits)
     schedules: Recorder = field(default_factory=Recorder)
     keys: Recorder = field(default_factory=Recorder)
+    accounts: Recorder = field(default_factory=Recorder)
+    sessions: Recorder = field(default_factory=Recorder)
+    tickets: Recorder = field(default_factory=Recorder)
+    revoked: Standing | Exception = field(default_factory=Standing)
     apps: set[str] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
 
@@ -92,6 +98,11 @@ class FakeApp:
     def post(self, path: str, json: Any, **options: Any) -> Any:
         return self.call("POST", path, json=json, **options)
 
+    def standing(self, app: str, user: str, session: str | None) -> Standing:
+        if isinstance(self.revoked, Exception):
+            raise self.revoked
+        return self.revoked
+
     def missing(self, app: str, names: Names) -> Names:
         """Those of these segments that the application is told nothing of."""
         return tuple(name for name in names if name not in self.known_segments)
@@ -116,7 +127,9 @@ class FakeApp:
             clock=self.clock,
             random=counting_random(),
             write_access=self.lines.append,
-            authenticator=Authenticator(self.settings, ring, now_ms=self.clock.now_ms),
+            authenticator=Authenticator(
+                self.settings, ring, now_ms=self.clock.now_ms, standing=self.standing
+            ),
             limiter=Limiter(self.limits, self.settings),
             known_apps=KnownApps(self.apps.__contains__, known="main"),
             acceptance=Acceptance(
@@ -140,6 +153,7 @@ class FakeApp:
             caps=self.caps,
             schedules=self.schedules,
             keys=self.keys,
+            identity=Identity(accounts=self.accounts, sessions=self.sessions, tickets=self.tickets),
             journal=self.journal,
             check_ready=self.journal.ping,
         )

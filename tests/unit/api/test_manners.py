@@ -246,7 +246,7 @@ def test_a_page_that_the_browser_has_is_not_sent_again(app, path, encoding):
     assert stale.status_code == 200
 
 
-SECRETS = {"key", "token", "access_token", "refresh_token", "ticket", "sessionId"}
+SECRETS = {"key", "token", "access_token", "refresh_token", "ticket", "sessionId", "access", "refresh"}
 
 
 def test_an_answer_with_a_secret_is_marked_so_that_it_is_never_packed(app):
