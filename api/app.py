@@ -12,6 +12,7 @@ from api import documents, errors, limits, openapi, routes
 from api.account_routes import AREA as ACCOUNTS
 from api.compat import routes as compat
 from api.compat.sending import Sending
+from api.compat.sessions import Doors
 from api.compat.trials import Trials
 from api.deps import Deps
 from api.documents import File
@@ -126,6 +127,7 @@ def _resources(deps: Deps, table: Table) -> dict[str, Resource]:
         "sign_in": DevSignIn(deps.settings, deps.clock),
         "compat_sending": Sending(deps.acceptance, deps.known_apps, deps.limiter, deps.authenticator),
         "compat_trials": Trials(),
+        "compat_doors": Doors(deps.settings, deps.identity, deps.authenticator),
     }
 
 

@@ -31,6 +31,7 @@ from shared.store.sessions import Begun, Family, Refreshed
 log = logs.get(__name__)
 
 _UUID_NOISE: Final = 10
+_DISABLED: Final = "This user is disabled."
 _OVER: Final = "This refresh token is unknown, used or over; sign in again."
 Document = dict[str, Any]
 
@@ -78,28 +79,28 @@ class Sessions:
 
     def begin(self, app: str, account: AccountRow, client: Client) -> Grant | None:
         """Begin a session; None if the account has changed since it was read. Raises RedisUnavailable."""
-        now_ms, refresh = self._clock.now_ms(), secrets.make(secrets.REFRESH, self._random)
-        begun = Begun(
-            id=uuid7(now_ms, self._random(_UUID_NOISE)),
-            app_id=account.app_id,
-            user_id=account.user_id,
-            agent=client.agent,
-            client=client.print,
-            token=secrets.digest(refresh),
-            at=now_ms,
-            expires_at=now_ms + self._settings.refresh_life * 1000,
-        )
 
-        def begin(session: Session) -> list[str] | None:
-            if not accounts.confirm(session, account):
-                return None
-            return store.begin(session, begun, idle_ms=self._idle_ms)
+        def find(session: Session) -> tuple[int, int] | None:
+            return (account.app_id, account.user_id) if accounts.confirm(session, account) else None
 
-        ended = self._database.run(begin)
-        if ended is None:
-            return None
-        self._revocations.end_sessions(app, account.user, ended)
-        return self._grant(Family(begun.id, app, account.user, begun.expires_at), refresh, now_ms)
+        return self._begin(app, account.user, client, find)
+
+    def visit(self, app: str, user: str, client: Client) -> Grant:
+        """Begin a session of a user, known or not, without a password: for development on this machine.
+
+        Raises Unauthenticated for who is disabled, RedisUnavailable.
+        """
+        now_ms = self._clock.now_ms()
+
+        def find(session: Session) -> tuple[int, int] | None:
+            app_id = apps.require(session, app).id
+            user_id = accounts.admit(session, app_id, user, now_ms=now_ms)
+            return None if user_id is None else (app_id, user_id)
+
+        grant = self._begin(app, user, client, find)
+        if grant is None:
+            raise Unauthenticated(_DISABLED)
+        return grant
 
     def refresh(self, presented: str, client: Client) -> Grant:
         """Use a refresh token up. Raises Unauthenticated, and ends its session if it was used before."""
@@ -157,6 +158,35 @@ class Sessions:
         """End one of the sessions of whoever asks. Raises NotFound."""
         if principal.user is None or not self._end(principal.app, principal.user, id):
             raise NotFound
+
+    def _begin(
+        self, app: str, user: str, client: Client, find: Callable[[Session], tuple[int, int] | None]
+    ) -> Grant | None:
+        """Begin a session of whom `find` finds in the transaction, by app and user id; None for nobody."""
+        now_ms, refresh = self._clock.now_ms(), secrets.make(secrets.REFRESH, self._random)
+        id, expires_at = uuid7(now_ms, self._random(_UUID_NOISE)), now_ms + self._settings.refresh_life * 1000
+
+        def begin(session: Session) -> list[str] | None:
+            found = find(session)
+            if found is None:
+                return None
+            begun = Begun(
+                id=id,
+                app_id=found[0],
+                user_id=found[1],
+                agent=client.agent,
+                client=client.print,
+                token=secrets.digest(refresh),
+                at=now_ms,
+                expires_at=expires_at,
+            )
+            return store.begin(session, begun, idle_ms=self._idle_ms)
+
+        ended = self._database.run(begin)
+        if ended is None:
+            return None
+        self._revocations.end_sessions(app, user, ended)
+        return self._grant(Family(id, app, user, expires_at), refresh, now_ms)
 
     def list_of(self, principal: Principal) -> Document:
         """List the sessions of whoever asks, those used last first."""

@@ -19,6 +19,7 @@ _SENTENCES: Final = {
     "extra_forbidden": "There is no such field.",
     "missing": "Missing.",
     "string_type": "Must be a text.",
+    "float_type": "Must be a number.",
     "int_type": "Must be a whole number.",
     "int_parsing": "Must be a whole number.",
     "bool_type": "Must be true or false.",

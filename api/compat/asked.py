@@ -6,6 +6,9 @@ tells it in its own way (api.compat.refusals).
 
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
+from api.schemas.accounts import CredentialsIn
 from api.schemas.common import USER_ID, USER_ID_SHAPE
 from api.schemas.notifications import NOTIFICATION, NotificationIn
 from api.validation import check, check_at, invalid
@@ -13,6 +16,11 @@ from api.validation import check, check_at, invalid
 Body = dict[str, Any]
 MESSAGE_EVENT: Final = "notification"
 """The event of what names none: contracts B and D."""
+
+_ACCOUNT: Final = ("username", "password")
+_CREDENTIALS: Final = TypeAdapter[CredentialsIn](CredentialsIn)
+VISITOR: Final = "19"
+"""Whom contract B signs in where nobody is named."""
 
 _EXACT: Final = 2**53
 """Up to here a number of JavaScript is the number that was written."""
@@ -37,10 +45,27 @@ def of_d(body: Body) -> NotificationIn:
     return _message(body, "recipientId")
 
 
+def visitor(body: Body) -> str:
+    """`{userId}`; without it the user whom contract B signs in."""
+    return VISITOR if "userId" not in body else str(_user(body, "userId"))
+
+
+def credentials(body: Body) -> CredentialsIn:
+    """`{username, password}`."""
+    found: CredentialsIn = check(_CREDENTIALS, {name: body[name] for name in _ACCOUNT if name in body})
+    return found
+
+
+def text(body: Body, field: str) -> str:
+    """A text that is not empty."""
+    found = body.get(field)
+    if not isinstance(found, str) or not found:
+        raise invalid(field, "Must be a text that is not empty.")
+    return found
+
+
 def _message(body: Body, user: str) -> NotificationIn:
-    message = body.get("message")
-    if not isinstance(message, str) or not message:
-        raise invalid("message", "Must be a text that is not empty.")
+    message = text(body, "message")
     return _notification(_user(body, user), MESSAGE_EVENT, {"message": message})
 
 

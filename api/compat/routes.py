@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from api.compat.refusals import told_by_a, told_by_b, told_by_d
+from api.compat.refusals import told_by_a, told_by_b, told_by_d, told_by_e
 from api.routing import Body, Limited, Operation, Refusal, Table
 from shared.config import Settings
 
@@ -63,13 +63,39 @@ _TRIALS: Final = tuple(
     )
 )
 
-KEYED: Final = _ALWAYS + _keyed(here=False)
-"""In production: who sends has an API key."""
 
-OPEN: Final = _ALWAYS + _keyed(here=True) + _TRIALS
+def _door(path: str, suffix: str, about: str, refusal: Refusal, *, here: bool = False) -> Operation:
+    return Operation(
+        method="POST",
+        path=path,
+        resource="compat_doors",
+        suffix=suffix,
+        area=AREA,
+        about=about,
+        here=here,
+        body=_LOOSE,
+        limited=Limited.SIGN_IN,
+        refusal=refusal,
+    )
+
+
+_SESSIONS: Final = (
+    _door("/refresh", "refresh", "Change a refresh token for new tokens.", told_by_b),
+    _door("/logout", "logout", "End the session of a refresh token.", told_by_b),
+)
+_AUTH: Final = (_door("/auth", "auth", "Sign in, for what opens one socket.", told_by_e),)
+_VISIT: Final = (_door("/temp-login", "login", "Become any user.", told_by_b, here=True),)
+
+OPEN: Final = _keyed(here=True) + _VISIT + _TRIALS
 """In development: this machine sends as it likes, and has all the rest."""
+
+KEYED: Final = _keyed(here=False)
+"""In production: who sends has an API key."""
 
 
 def table(settings: Settings) -> Table:
     """Return the routes that there are under these settings."""
-    return OPEN if settings.dev_sign_in else KEYED
+    found = _ALWAYS + (OPEN if settings.dev_sign_in else KEYED)
+    if settings.accounts or settings.dev_sign_in:
+        found += _SESSIONS
+    return found + (_AUTH if settings.accounts else ())

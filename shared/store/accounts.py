@@ -72,6 +72,15 @@ def confirm(session: Session, row: AccountRow) -> bool:
     return now is not None and (now[3], now[4]) == (row.hash, None)
 
 
+def admit(session: Session, app_id: int, user: str, *, now_ms: int) -> int | None:
+    """Lock a user, known or not, with or without an account: the id, None of who is disabled. Raises RunAgain."""
+    bulk = bulk_for(session)
+    user_id = names.resolve(session, bulk, app_id, [user], now_ms=now_ms)[user]
+    names.lock(session, bulk, [user_id])
+    disabled_at = session.scalar(select(_U.disabled_at).where(_U.id == user_id))
+    return user_id if disabled_at is None else None
+
+
 def change(session: Session, user_id: int, *, old: str, new: str, now_ms: int) -> bool:
     """Put a new hash in the place of the old one; False if that is not there any more."""
     mine = (_A.user_id == user_id) & (_A.hash == old)

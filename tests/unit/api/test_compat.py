@@ -191,7 +191,8 @@ def test_guessing_the_key_of_d_is_limited_by_address():
 
 
 OPEN = [
-    ("POST", "/notification"), ("POST", "/notify"), ("GET", "/error"), ("GET", "/status-test"), ("POST", "/zod-test"),
+    ("POST", "/notification"), ("POST", "/notify"), ("POST", "/temp-login"),
+    ("GET", "/error"), ("GET", "/status-test"), ("POST", "/zod-test"),
 ]  # fmt: skip
 
 
@@ -229,9 +230,34 @@ def test_in_production_sending_needs_a_key_and_the_rest_is_not_there(off):
     )
     assert told(ask(app, "/notify", B, **bearer, **away)) == (200, {"success": True})
     assert {entry.sender for entry in app.journal.decoded()} == {f"key:{KEY.id}"}
-    for method, path in [*OPEN[2:], ("POST", "/temp-login")]:
+    for method, path in OPEN[2:]:
         result = ask(app, path, method=method)
         assert (result.status_code, result.json["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("environ", "there"),
+    [
+        (PRODUCTION, {"/refresh", "/logout", "/auth"}),
+        ({**PRODUCTION, "BELLHOP_ACCOUNTS": "false"}, set()),
+        ({"BELLHOP_ACCOUNTS": "false"}, {"/refresh", "/logout", "/temp-login"}),
+    ],
+)
+def test_what_signs_in_is_there_where_somebody_can_sign_in(environ, there):
+    app = FakeApp(environ=environ)
+    statuses = {
+        path: ask(app, path, b"[").status_code for path in ("/refresh", "/logout", "/auth", "/temp-login")
+    }
+
+    assert statuses == {path: 400 if path in there else 404 for path in statuses}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", {}, {"username": "ana"}, {"username": "ana", "password": ""}, {"username": 1}]
+)
+def test_e_refuses_what_is_no_name_and_password(app, body):
+    status, answer = told(ask(app, "/auth", body))
+    assert (status, set(answer)) == (400, {"error"})
 
 
 def test_a_credential_that_is_shown_counts_also_where_none_is_needed(app):
