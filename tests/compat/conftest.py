@@ -1,0 +1,110 @@
+"""One running Bellhop for all contracts: the processes of the Procfile, as `make run` starts them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from launcher.system import Ports, System
+from tests.compat.programs import NODE_TESTS, Program, curl
+from tests.e2e.http import Http
+from tests.fixtures.absent import absent
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def bellhop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Two nodes, one api, on SQLite."""
+    env = {"BELLHOP_LOG_FORMAT": "json", "BELLHOP_LOG_LEVEL": "debug"}
+    with System(tmp_path_factory.mktemp("compat"), ports=Ports.free(), env=env) as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def api(bellhop: System) -> str:
+    """The address of the api."""
+    return bellhop.url("api")
+
+
+@pytest.fixture(scope="session")
+def nodes(bellhop: System) -> tuple[str, str]:
+    """The addresses of both nodes."""
+    return bellhop.url("node", 0), bellhop.url("node", 1)
+
+
+@pytest.fixture
+def http(bellhop: System) -> Http:
+    """A backend with the development API key."""
+    return Http(bellhop.url("api"), bellhop.api_key)
+
+
+@pytest.fixture(scope="session")
+def node_program() -> str:
+    """Node.js with npm `ws` and `socket.io-client`."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program is None or npm is None:
+        absent("node and npm are not installed")
+    if not (NODE_TESTS / "node_modules" / "socket.io-client" / "package.json").exists():
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=NODE_TESTS, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            absent(f"npm ci failed: {done.stderr.strip()[-300:]}")
+    return program
+
+
+@pytest.fixture
+def node(node_program: str) -> Callable[[str], Program]:
+    """`with node(code) as program:` runs a snippet."""
+    return lambda code: Program(node_program, code)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Callable[[str], tuple[int, Any]]:
+    """`shell(line)` runs a line with curl; status and body."""
+    if shutil.which("curl") is None:
+        absent("curl is not installed")
+    return lambda line: curl(line, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    if CHROMIUM is None:
+        absent("chromium is not installed")
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox does not work for root, as in a container.
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, api: str) -> Iterator[Page]:
+    """A window on a page of the api; `frames_`, `opened_` and `said_` are what its WebSockets and logs were."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.goto(f"{api}/console")
+    page.evaluate("""() => {
+        globalThis.frames_ = []; globalThis.said_ = []; globalThis.opened_ = [];
+        const say = (...words) => said_.push(JSON.parse(JSON.stringify(words)));
+        console.log = say; console.error = say;
+        globalThis.WebSocket = class extends WebSocket {
+            constructor(...given) {
+                super(...given);
+                opened_.push(given[0]);
+                this.addEventListener("open", () => frames_.push("open"));
+                this.addEventListener("message", (event) => frames_.push(JSON.parse(event.data)));
+                this.addEventListener("close", (event) => frames_.push(`closed ${event.code}`));
+            }
+        };
+    }""")
+    yield page
+    context.close()
