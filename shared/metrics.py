@@ -85,6 +85,10 @@ presence_left_total = Counter("bellhop_presence_left", "Users said to have left,
 visits_dropped_total = Counter(
     "bellhop_visits_dropped", "Openings and ends of connections that the log had no room for."
 )
+announcements_dropped_total = Counter(
+    "bellhop_announcements_dropped",
+    "Joins and leaves that were not told to all Socket.IO clients: too many a second.",
+)
 acks_total = Counter("bellhop_acks", "Acks taken from clients.")
 
 # The library decides this at import, from the environment, and shows it nowhere else.

@@ -21,7 +21,20 @@ from wsnode.dialects.dialect import Dialect
 from wsnode.following import RETRY_AFTER, Following
 from wsnode.frame_parser import UNSUPPORTED_DATA, Binary, Event, Text
 from wsnode.frame_parser import Ping as PingFrame
-from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refresh, Refused, Send, Unreadable, Waiting
+from wsnode.messages import (
+    Ack,
+    Auth,
+    Mark,
+    Message,
+    Ping,
+    Refresh,
+    Refused,
+    Send,
+    Unreadable,
+    Unwatch,
+    Waiting,
+    Watch,
+)
 from wsnode.net import Net
 from wsnode.ports import Services
 from wsnode.session import Session
@@ -115,7 +128,7 @@ class Connection(Following):
         log.info("connection_closed", connection=self.name, user=self.user, **said)
         if self.signed_in:
             self.session.end()
-        self._services.left(self)
+        self._services.left(self, int(code), reason)
 
     def reply(self, ref: str | int, doc: dict[str, Any], *, of: Waiting | None = None) -> None:
         """Answer a frame that waits for a reply (`of`: only if it is still this one); too late or twice is nothing."""
@@ -141,7 +154,7 @@ class Connection(Following):
         match message:
             case Ack(me, everyone):
                 self._acked(me, everyone)
-            case Mark() | Send() | Refresh():
+            case Mark() | Send() | Refresh() | Watch() | Unwatch():
                 self._ask(message)
             case Ping(ref):
                 self.write(self.dialect.pong(ref))
@@ -150,7 +163,7 @@ class Connection(Following):
             case Refused():
                 self._refuse(message)
 
-    def _ask(self, message: Mark | Send | Refresh) -> None:
+    def _ask(self, message: Mark | Send | Refresh | Watch | Unwatch) -> None:
         """Do what is answered later."""
         asked = self._waits(next(_refs) if message.ref is None else message.ref)
         if asked is None:
@@ -159,6 +172,8 @@ class Connection(Following):
         match message:
             case Mark():
                 services.mark(self, message, asked)
+            case Watch() | Unwatch():
+                services.watch(self, message, asked)
             case Refresh(token):
                 services.vetting.renew(self, token, lambda found: self._renewed(found, asked))
             case Send(token=None):

@@ -4,7 +4,8 @@ Rule S. Called by wsnode.subscriber with everything that one read brought. For a
 hub, `prev <= last < seq`, a frame made once, a raw send. Whoever is not in step goes through its session.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import gevent
 import orjson
@@ -14,7 +15,6 @@ from shared.clock import Clock
 from shared.protocol import envelope
 from shared.protocol.envelope import All, Counts, Probe, ReplayPart, Reply, State, Synced
 from shared.protocol.retract import Retract
-from shared.protocol.revoke import Revoke
 from wsnode import events as say
 from wsnode import unicasts
 from wsnode.broadcasts import Broadcasts
@@ -29,7 +29,7 @@ log = logs.get(__name__)
 
 class Delivery:
     """Takes envelopes apart. `heard` is told of probes, `foreign` of an app whose epoch is not the one we know,
-    `synced` of users whose record is in Redis now, `revoked` of whose connections end."""
+    `synced` of users whose record is in Redis now; `others` take each kind of envelope that is about no stream."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class Delivery:
         heard: Callable[[int], None],
         foreign: Callable[[Room[Peer]], None],
         synced: Callable[[str, Sequence[str]], None],
-        revoked: Callable[[Revoke], None] = lambda _: None,
+        others: Mapping[type, Callable[[Any], None]],
     ) -> None:
         self._hub = hub
         self._clock = clock
         self._heard = heard
         self._foreign = foreign
         self._synced = synced
-        self._revoked = revoked
+        self._others = others
         self._ledger = Ledger(clock)
         self._unicasts = Unicasts(hub, self._ledger)
         self._broadcasts = Broadcasts(self._ledger)
@@ -95,10 +95,10 @@ class Delivery:
             case ReplayPart(connection=connection):
                 if (peer := self._hub.named(connection)) is not None:
                     peer.replayed(found)
-            case Revoke():
-                self._revoked(found)
             case Synced(app, users):
                 self._synced(app, users)
+            case _:
+                self._others[type(found)](found)
 
     def _all(self, found: All, now: int) -> None:
         room = self._hub.known(found.app)

@@ -38,6 +38,9 @@ class Following(Transport):
         "user",
     )
     session: Session
+    sign_in: str
+    opened_at: float
+    address: str
 
     def __init__(
         self, sock: _socket.socket | None, net: Net, services: Services, *, number: int, dialect: Dialect

@@ -47,6 +47,20 @@ class Refresh(NamedTuple):
     ref: str | int
 
 
+class Watch(NamedTuple):
+    """Be told who of these users is online, and when that changes."""
+
+    users: list[str]
+    ref: str | int
+
+
+class Unwatch(NamedTuple):
+    """Be told of these no more; of nobody if none is named."""
+
+    users: list[str]
+    ref: str | int
+
+
 class Ping(NamedTuple):
     """For clients that cannot see WebSocket pings."""
 
@@ -73,7 +87,7 @@ class Waiting(NamedTuple):
 
 IGNORED: Final = Ignored()
 
-Message = Auth | Ack | Mark | Send | Refresh | Ping | Refused | Ignored
+Message = Auth | Ack | Mark | Send | Refresh | Watch | Unwatch | Ping | Refused | Ignored
 
 
 class Unreadable(ValueError):

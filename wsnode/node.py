@@ -17,6 +17,8 @@ from shared.clock import Clock
 from shared.config import Settings
 from shared.errors import Unavailable
 from shared.protocol.close_codes import CloseCode
+from shared.protocol.presence import Presence
+from shared.protocol.revoke import Revoke
 from shared.queue import JobQueue
 from shared.redis import keys
 from shared.redis.acks import Acks
@@ -24,10 +26,11 @@ from shared.redis.bus import Bus
 from shared.redis.client import connect
 from shared.redis.leases import Leases
 from shared.redis.revocations import Revocations
-from shared.redis.streams import Since, Streams
+from shared.redis.streams import Since
 from shared.redis.tickets import Tickets
 from wsnode import events as say
 from wsnode import handshake
+from wsnode.attendance import Attendance, streams_of
 from wsnode.connection import Connection
 from wsnode.delivery import Delivery
 from wsnode.drain import drain
@@ -38,12 +41,11 @@ from wsnode.hub import Hub
 from wsnode.jobs import Jobs
 from wsnode.marks import Marks
 from wsnode.membership import Identity, Membership, Rhythm
-from wsnode.messages import Mark, Send, Waiting
+from wsnode.messages import Mark, Send, Unwatch, Waiting, Watch
 from wsnode.net import Net, limits_of
 from wsnode.ports import Peer
 from wsnode.positions import Positions
 from wsnode.receipts import Receipts
-from wsnode.registrar import Registrar
 from wsnode.repairs import Repairs
 from wsnode.revoking import Revoking
 from wsnode.socketio.lobby import Lobby
@@ -76,13 +78,13 @@ class Node:
         """Make the parts; each gets what it needs and nothing else."""
         settings, hub, name = self._settings, self._hub, self.node
         client = connect(settings.redis_url, timeout=REDIS_TIMEOUT, name=f"bellhop-node-{name}")
-        streams = Streams(client, life=settings.stream_life)
+        streams = streams_of(settings, client)
         queue = JobQueue(settings.broker_url, timeout=REDIS_TIMEOUT)
         self._jobs = Jobs(queue)
         self._marks = Marks(name, self._jobs)
         self._submitting = submitting(settings, self._jobs, self._clock)
         self._receipts = Receipts(Acks(client), queue)
-        self._registrar = Registrar(hub, streams)
+        self._attendance = Attendance(settings, self._clock, hub, client, streams)
         self._repairs = Repairs(
             name, streams, self._jobs, hold_gap=settings.hold_gap, deadline=settings.replay_deadline
         )
@@ -95,7 +97,7 @@ class Node:
             Leases(client, life=settings.lease_life),
             Bus(client),
             recover=self._recover,
-            cut=self._cut,
+            cut=lambda: self._subscriber.cut(),  # noqa: PLW0108  # it is made later
             rhythm=Rhythm(settings.lease_refresh, settings.probe_interval),
         )
         self._listen()
@@ -109,7 +111,7 @@ class Node:
             heard=self._membership.heard,
             foreign=self._positions.suspect,
             synced=self._synced,
-            revoked=self._revoking.take,
+            others={Revoke: self._revoking.take, Presence: self._attendance.told},
         )
         self._subscriber = Subscriber(
             settings.redis_url,
@@ -144,14 +146,8 @@ class Node:
 
     def start(self) -> None:
         """Begin to live: subscribe, take the lease, beat."""
-        parts = (
-            self._jobs,
-            self._submitting,
-            self._receipts,
-            self._registrar,
-            self._repairs,
-            self._positions,
-        )
+        asking = (self._jobs, self._submitting, self._receipts, self._repairs)
+        parts = (*asking, self._attendance, self._positions)
         self._greenlets = [greenlet for part in parts for greenlet in part.start()]
         self._greenlets += self._membership.start() + self._subscriber.start()
         for greenlet in self._greenlets:
@@ -171,7 +167,7 @@ class Node:
             retry=self._settings.drain_retry,
             busy=lambda: self._net.sockets,
         )
-        for flush in (self._receipts.flush, self._registrar.flush, self._membership.drop):
+        for flush in (self._receipts.flush, self._attendance.flush, self._membership.drop):
             flush()
         log.info("node_stopped", node=self.node)
 
@@ -231,13 +227,13 @@ class Node:
         self._heartbeat.expires(connection)
         if peer.session.repair is not None:
             self._repairs.opening(peer, peer.session.repair.step, self._clock.monotonic())
-        self._registrar.join(peer, since)
+        self._attendance.joined(peer, since)
 
-    def left(self, peer: Peer) -> None:
+    def left(self, peer: Peer, code: int, reason: str) -> None:
         """A connection is over, whether it had signed in or not."""
         self._entrance.gone(cast(Connection, peer))
-        if peer.user and self._hub.remove(peer.app, peer):
-            self._registrar.leave(peer.app, peer.user)
+        if peer.user:
+            self._attendance.left(peer, code, reason)
         self._entrance.tell()
 
     def acked(self, peer: Peer, acked: say.Acked) -> None:
@@ -252,6 +248,10 @@ class Node:
         """A client sends; the answer comes by `reply` of `asked`."""
         self._submitting.send(peer, send, asked)
 
+    def watch(self, peer: Peer, watch: Watch | Unwatch, asked: Waiting) -> None:
+        """A client watches users, or some no more; `asked` is what waits for the reply."""
+        self._attendance.watch(peer, watch, asked)
+
     def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:
         """A session needs something to get back into step."""
         self._repairs.ask(peer, wish, self._clock.monotonic())
@@ -264,16 +264,12 @@ class Node:
         """After deafness: who may still be here, and where everybody stands. Raises RedisUnavailable."""
         self._revoking.check_all()
         self._positions.check_all()
-
-    def _cut(self) -> None:
-        self._subscriber.cut()
+        self._attendance.registrar.recount()
 
     def _synced(self, app: str, users: Sequence[str]) -> None:
         """The users' records are in Redis now: whoever waits for them reads again."""
         self._repairs.synced(app, users)
-        for user in users:
-            for peer in self._hub.room(app).of(user):
-                self._registrar.join(peer, peer.session.since)
+        self._attendance.registrar.again(app, users)
 
     def _sweep(self, now: float) -> None:
         self._net.sweep(now, self._settings.write_deadline)

@@ -13,7 +13,7 @@ from shared.protocol.envelope import ReplayPart, TailFrame
 from shared.redis.streams import Connected, Since, Tails
 from wsnode import events as say
 from wsnode.dialects.dialect import Dialect
-from wsnode.messages import Mark, Send, Waiting
+from wsnode.messages import Mark, Send, Unwatch, Waiting, Watch
 from wsnode.outbox import Outbox
 from wsnode.session import Session
 from wsnode.ways import Credential
@@ -32,6 +32,12 @@ class Peer(Protocol):
     """The session (claim `sid`) that the connection's token belongs to."""
     issued_at: int | None
     """Epoch milliseconds at which its token was made."""
+    sign_in: str
+    """The way the credential came."""
+    opened_at: float
+    """When it began, monotonic."""
+    address: str
+    """Whose it counts for; empty if it is not counted."""
     dialect: Dialect
     """How its frames look; may change while it lives."""
     batch: list[bytes] | None
@@ -152,8 +158,8 @@ class Services(Protocol):
         """A connection has signed in."""
         ...
 
-    def left(self, peer: Peer) -> None:
-        """A connection is over, whether it had signed in or not."""
+    def left(self, peer: Peer, code: int, reason: str) -> None:
+        """A connection is over, whether it had signed in or not; `code` and `reason` as a Close frame has them."""
         ...
 
     def acked(self, peer: Peer, acked: say.Acked) -> None:
@@ -166,6 +172,9 @@ class Services(Protocol):
 
     def send(self, peer: Peer, send: Send, asked: Waiting) -> None:
         """A client sends; the answer comes by `reply` of `asked`."""
+
+    def watch(self, peer: Peer, watch: Watch | Unwatch, asked: Waiting) -> None:
+        """A client watches users, or some no more; the answer comes by `reply` of `asked`."""
         ...
 
     def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:

@@ -5,6 +5,7 @@ between reading the tail and following the stream.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import gevent
@@ -12,6 +13,7 @@ from gevent.event import Event
 
 from shared import logs
 from shared.redis.client import RedisUnavailable
+from shared.redis.presence import Presence
 from shared.redis.streams import Since, Streams
 from wsnode.epochs import follow
 from wsnode.hub import Hub
@@ -28,11 +30,13 @@ log = logs.get(__name__)
 class Registrar:
     """Presence of this node's users."""
 
-    def __init__(self, hub: Hub[Peer], streams: Streams) -> None:
+    def __init__(self, hub: Hub[Peer], streams: Streams, presence: Presence) -> None:
         self._hub = hub
         self._streams = streams
+        self._presence = presence
         self._joining: deque[tuple[Peer, Since]] = deque()
         self._leaving: dict[tuple[str, str], None] = {}
+        self._counting: dict[tuple[str, str], None] = {}
         self._size = BATCH
         self._wake = Event()
 
@@ -45,10 +49,28 @@ class Registrar:
         self._joining.append((peer, since))
         self._wake.set()
 
+    def again(self, app: str, users: Sequence[str]) -> None:
+        """Read the records of these users again for all their connections here. Never blocks."""
+        for user in users:
+            for peer in self._hub.room(app).of(user):
+                self.join(peer, peer.session.since)
+
     def leave(self, app: str, user: str) -> None:
         """The user's last connection here is gone. Never blocks."""
         self._leaving[app, user] = None
         self._wake.set()
+
+    def count(self, app: str, user: str) -> None:
+        """The user has more connections here than one, or fewer than before. Never blocks."""
+        self._counting[app, user] = None
+        self._wake.set()
+
+    def recount(self) -> None:
+        """Say again who has more than one, as after Redis forgot it. Never blocks."""
+        for room in self._hub.rooms():
+            for user in room.users():
+                if len(room.of(user)) > 1:
+                    self.count(room.app, user)
 
     def flush(self) -> None:
         """Take out who has left, as before the process ends; presence ends with the lease anyway."""
@@ -65,6 +87,7 @@ class Registrar:
                 while self._joining:
                     self._join_some()
                 self._leave_some()
+                self._count_some()
             except RedisUnavailable as error:
                 log.warning("registration_waits", joining=len(self._joining), error=error.message)
                 gevent.sleep(BACK_OFF)
@@ -110,4 +133,16 @@ class Registrar:
             self._streams.disconnect(self._hub.node, gone)
         except RedisUnavailable:
             self._leaving = taken | self._leaving
+            raise
+
+    def _count_some(self) -> None:
+        """Say how many connections users have here; who has none any more is not counted but taken out."""
+        taken, self._counting = self._counting, {}
+        numbers = {name: number for name in taken if (number := len(self._hub.room(name[0]).of(name[1])))}
+        if not numbers:
+            return
+        try:
+            self._presence.count(self._hub.node, numbers)
+        except RedisUnavailable:
+            self._counting = taken | self._counting
             raise

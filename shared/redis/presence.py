@@ -65,10 +65,10 @@ class Presence:
 
     def count(self, node: str, connections: Mapping[Name, int]) -> None:
         """How many connections users have on a node that they are on; one, if nobody says. Raises RedisUnavailable."""
-        if connections:
-            fields = {f"{app} {user}": number for (app, user), number in connections.items()}
+        fields = [(f"{app} {user}", number) for (app, user), number in connections.items()]
+        for start in range(0, len(fields), BATCH):
             with guarded():
-                self._client.hset(keys.online(node), mapping=fields)  # type: ignore[arg-type]  # it takes numbers
+                self._client.hset(keys.online(node), mapping=dict(fields[start : start + BATCH]))
 
     def watch(self, node: str, users: Sequence[Name]) -> list[bool]:
         """This node watches these users, now or still; who of them is online. Raises RedisUnavailable."""

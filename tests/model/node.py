@@ -24,7 +24,7 @@ from wsnode.connection import Connection
 from wsnode.delivery import Delivery
 from wsnode.frame_parser import Text
 from wsnode.hub import Hub, Room
-from wsnode.messages import Mark, Waiting
+from wsnode.messages import Mark, Unwatch, Waiting, Watch
 from wsnode.net import Limits, Net
 from wsnode.ports import Peer
 from wsnode.positions import Positions
@@ -135,11 +135,16 @@ class ModelNode:
         self.link = Link(redis)
         streams, jobs = cast(Any, self.link), cast(Any, _Jobs(enqueue))
         self.receipts = Receipts(cast(Any, redis), jobs)
-        self._registrar = Registrar(self.hub, streams)
+        self._registrar = Registrar(self.hub, streams, streams)
         self._repairs = Repairs(name, streams, jobs, hold_gap=HOLD_GAP, deadline=DEADLINE)
         self._positions = Positions(self.hub, streams, interval=30.0)
         self._delivery = Delivery(
-            self.hub, clock, heard=lambda _: None, foreign=self._foreign, synced=self._synced
+            self.hub,
+            clock,
+            heard=lambda _: None,
+            foreign=self._foreign,
+            synced=self._synced,
+            others={},
         )
         self._greenlets = self._registrar.start() + self._repairs.start()
         self.suspects = False
@@ -222,7 +227,7 @@ class ModelNode:
             self._repairs.opening(peer, peer.session.repair.step, self._clock.monotonic())
         self._registrar.join(peer, since)
 
-    def left(self, peer: Peer) -> None:
+    def left(self, peer: Peer, code: int, reason: str) -> None:
         if peer.user and self.hub.remove(peer.app, peer):
             self._registrar.leave(peer.app, peer.user)
 
@@ -232,6 +237,9 @@ class ModelNode:
 
     def mark(self, peer: Peer, mark: Mark, asked: Waiting) -> None:
         raise AssertionError("devices of the model mark nothing")
+
+    def watch(self, peer: Peer, watch: Watch | Unwatch, asked: Waiting) -> None:
+        raise AssertionError("devices of the model watch nobody")
 
     def ask(self, peer: Peer, wish: say.AskSync | say.AskReplay | say.WaitGap | say.ReadTail) -> None:
         self._repairs.ask(peer, wish, self._clock.monotonic())

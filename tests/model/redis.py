@@ -82,7 +82,7 @@ class Redis:
         everyone = since.all if same and since.all is not None else found.get("all_acked")
         fields = [_raw(found.get(name)) for name in (*_RECORD, *_EVERYONE, "run")]
         app = [_raw(self.app.get(name)) for name in ("epoch", "top", "run")]
-        connected = _connected([fields, *app, [], []], self.run.encode())
+        connected = _connected([fields, *app, [], [], [None, 0, 0]], self.run.encode())
         connected.me_tail.extend(_after(self.tail_me[user], me))
         connected.all_tail.extend(_after(self.tail_all, everyone))
         return connected

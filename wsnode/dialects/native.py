@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from shared.clock import rfc3339
+from shared.domain.words import is_user
 from shared.ids import is_uuid7
 from shared.protocol import frames
 from shared.protocol.close_codes import CloseCode, comes_back
@@ -17,7 +18,7 @@ from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
 from wsnode import events as say
 from wsnode import wire
-from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refresh, Refused, Send, Unreadable
+from wsnode.messages import Ack, Auth, Mark, Message, Ping, Refresh, Refused, Send, Unreadable, Unwatch, Watch
 
 name: Final = "native"
 acks: Final = True
@@ -214,6 +215,19 @@ def _mark(frame: dict[str, Any], ref: str | int | None) -> Message:
     return Mark(frame["type"], ids, ref)
 
 
+def _watch(frame: dict[str, Any], ref: str | int | None) -> Message:
+    users = frame.get("users")
+    if ref is None:
+        return _UNASKED
+    if frame.get("conversation") is not None:
+        return Refused("not_supported", "conversation: Not served by this version.", ref)
+    if frame["type"] == "unwatch" and users is None:
+        return Unwatch([], ref)
+    if not isinstance(users, list) or not users or not all(map(is_user, users)):
+        return Refused("invalid_request", "users is a list of ids of users.", ref)
+    return Watch(users, ref) if frame["type"] == "watch" else Unwatch(users, ref)
+
+
 def _is_ref(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= REF_MAX
@@ -232,6 +246,8 @@ READERS: Final[dict[str, Callable[[dict[str, Any], str | int | None], Message]]]
     "send": _send,
     "message": _message,
     "refresh": _refresh,
+    "watch": _watch,
+    "unwatch": _watch,
     **dict.fromkeys(ACTIONS, _mark),
 }
 """What each type of frame that a client may send means."""

@@ -8,6 +8,7 @@ from shared.clock import SystemClock
 from shared.protocol import envelope
 from shared.protocol.envelope import Body, Broadcast, Item, TailFrame
 from shared.protocol.frames import fragment, replacing
+from shared.protocol.presence import Presence
 from shared.redis.streams import Since
 from wsnode.delivery import Delivery
 from wsnode.dialects import native
@@ -81,6 +82,7 @@ class Node:
             heard=lambda number: self.told.append(("probe", number)),
             foreign=lambda room: self.told.append(("foreign", room.app)),
             synced=lambda app, user: self.told.append(("synced", app, user)),
+            others={Presence: lambda found: self.told.append(("presence", found))},
         )
 
     def deliver(self, *batch: bytes) -> None:
@@ -286,3 +288,11 @@ def test_who_never_confirms_is_asked_after_each_send_what_was_written():
     Node(ana, bob).deliver(frames(Item("ana", 1, 0, 0), Item("bob", 1, 0, 0)), everyone(1))
     assert ana.calls == []
     assert bob.calls == ["written", "written"]
+
+
+def test_what_is_about_no_stream_goes_to_whom_it_is_for():
+    node = Node()
+
+    node.deliver(b'1 presence main\n{"user":"an a","online":true,"at":5}')
+
+    assert node.told == [("presence", Presence("main", "an a", True, 5))]

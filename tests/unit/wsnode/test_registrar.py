@@ -29,6 +29,7 @@ class Streams:
         self.poison: set[str] = set()
         self.calls: list[list[str]] = []
         self.left: list[tuple[str, str]] = []
+        self.counted: list[dict[tuple[str, str], int]] = []
 
     def connect(self, node, users, *, sessions):
         self.sessions = sessions
@@ -41,13 +42,16 @@ class Streams:
     def disconnect(self, node, users):
         self.left += users
 
+    def count(self, node, connections):
+        self.counted.append(connections)
+
 
 @pytest.fixture
 def world(monkeypatch):
     monkeypatch.setattr(module, "BACK_OFF", 0.001)
     hub: Hub = Hub("n1")
     streams = Streams()
-    registrar = Registrar(hub, streams)
+    registrar = Registrar(hub, streams, streams)
     greenlets = registrar.start()
     yield hub, streams, registrar
     gevent.killall(greenlets)
@@ -97,3 +101,16 @@ def test_who_left_is_taken_out_unless_another_connection_came(world):
     settle(lambda: again.found)
     settle(lambda: streams.left)
     assert streams.left == [("main", "gone")]
+
+
+def test_connections_are_counted_for_whoever_has_more_than_one_and_not_for_who_is_gone(world):
+    hub, streams, registrar = world
+    for number, user in enumerate(["two", "two", "gone", "one"]):
+        hub.add("main", Peer(number, user))
+    hub.remove("main", hub.room("main").of("gone")[0])
+
+    registrar.recount()
+    registrar.count("main", "gone")
+
+    settle(lambda: streams.counted)
+    assert streams.counted == [{("main", "two"): 2}]
