@@ -125,6 +125,8 @@ def test_flower_asks_for_its_password_and_finds_its_files_below_its_path(edge: E
     assert page.status_code == 200
     assert "/flower/static/css/flower.css" in page.text
     assert requests.get(f"{edge.url}/flower/static/css/flower.css", timeout=15, **basic).status_code == 200
+    workers = requests.get(f"{edge.url}/flower/workers?json=1", timeout=15, **basic)
+    assert workers.status_code == 200 and "data" in workers.json(), "what its pages ask for"
     assert status_of(f"{edge.url}/flower") == 401, "sent on to /flower/"
 
 
