@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
+import requests
 from bellhop_client import Bellhop, MemoryStorage
 
 from tests.deploy.conftest import LIMIT, Behind, status_of
@@ -118,7 +119,6 @@ def test_each_path_of_the_nodes_opens_a_socket(edge: Edge, whole: Behind, path: 
 def test_flower_asks_for_its_password_and_finds_its_files_below_its_path(edge: Edge, whole: Behind):
     password = whole.system.data.flower_password.read_text().strip()
     basic = {"auth": (whole.system.settings.flower_user, password)}
-    requests = pytest.importorskip("requests")
     assert requests.get(f"{edge.url}/flower/", timeout=15).status_code == 401
     assert requests.get(f"{edge.url}/flower/api/workers", timeout=15).status_code == 401
     page = requests.get(f"{edge.url}/flower/", timeout=15, **basic)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 import websocket
 
 from tests.deploy.conftest import Behind
 from tests.deploy.edge import Edge
+from tests.e2e.device import wait_until
 from tests.e2e.http import Http
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -77,6 +79,44 @@ def test_a_notification_arrives_over_wss(
             pass
     finally:
         client.close()
+
+
+def test_somebody_signs_in_refreshes_by_cookie_and_connects_with_a_ticket_and_nginx_notes_none_of_it(
+    tls: Edge, behind: Behind, certificate: tuple[Path, Path]
+):
+    base, origin = f"https://127.0.0.1:{tls.tls_port}", {"Sec-Fetch-Site": "same-origin"}
+    with requests.Session() as browser:
+        browser.trust_env, browser.verify = False, str(certificate[0])
+        who = {"username": "tls-2", "password": "a long pass phrase"}
+        assert browser.post(f"{base}/v1/auth/register", json=who, timeout=15).status_code == 201
+        signed_in = browser.post(f"{base}/v1/auth/login", json=who, headers=origin, timeout=15)
+        (cookie,) = [one for one in browser.cookies if one.name.endswith("bellhop_refresh")]
+
+        refreshed = browser.post(f"{base}/v1/auth/refresh", headers=origin, timeout=15)
+        assert refreshed.status_code == 200, "the cookie alone"
+        bearer = {"Authorization": f"Bearer {refreshed.json()['access']}"}
+        ticket = browser.post(f"{base}/v1/auth/ws-ticket", headers=bearer, timeout=15).json()["ticket"]
+        client = websocket.create_connection(
+            f"wss://127.0.0.1:{tls.tls_port}/ws?ticket={ticket}",
+            sslopt={"ca_certs": str(certificate[0])},
+            suppress_origin=True,
+            timeout=15,
+        )
+        assert '"user":"tls-2"' in client.recv()
+        client.close()
+
+    ended = [("/ws", 101)]
+    wait_until(
+        lambda: [(line["path"], line["status"]) for line in tls.lines()][-1:] == ended, 5, "the last line"
+    )
+    for secret in (
+        who["password"],
+        cookie.value,
+        signed_in.json()["access"],
+        bearer["Authorization"],
+        ticket,
+    ):
+        assert secret not in tls.log
 
 
 @pytest.mark.parametrize(
