@@ -23,6 +23,7 @@ from shared.redis.limits import Limits
 from shared.redis.presence import Presence
 from shared.redis.publish import Publisher, TailBounds
 from shared.redis.retract import Retractor
+from shared.redis.revocations import Revocations
 from shared.redis.streams import Streams
 from shared.redis.tombstones import Tombstones
 from shared.services.cancellations import Cancellations
@@ -52,6 +53,7 @@ class Deps:
     queue: JobQueue
     tombstones: Tombstones
     retractor: Retractor
+    revocations: Revocations
     cancellations: Cancellations
     presence: Presence
     connection_log: ConnectionLog
@@ -78,6 +80,7 @@ def open_deps(settings: Settings) -> Deps:
         queue=JobQueue(settings.broker_url),
         tombstones=Tombstones(client),
         retractor=retractor,
+        revocations=Revocations(client),
         cancellations=Cancellations(database, retractor, clock),
         presence=Presence(client, grace=settings.presence_grace, everybody=settings.presence_broadcast),
         connection_log=ConnectionLog(client),

@@ -20,7 +20,7 @@ _App = Annotated[
     StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$"),
     Field(description="The app to sign in to; `main` if absent."),
 ]
-_Secret = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+_Secret = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
 @with_config(shown({"username": "ana", "password": "correct horse battery"}))

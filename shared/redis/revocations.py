@@ -19,6 +19,9 @@ from shared.redis.scripts import Script
 LIFE_S: Final = 86_400
 """How long a revocation is remembered at least: longer than any token should live."""
 
+_ALL: Final = ""
+"""Stands in the set of disabled users when all of them do; no user has an empty name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -81,11 +84,24 @@ class Revocations:
             self._client.srem(keys.disabled(app), user)
 
     def put_disabled(self, app: str, users: Sequence[str]) -> int:
-        """Put back what Redis has lost; how many it did not know. Raises RedisUnavailable."""
-        if not users:
-            return 0
+        """Put back what Redis has lost; how many it did not know. From now on it knows all. Raises RedisUnavailable."""
         with guarded():
-            return int(self._client.sadd(keys.disabled(app), *users))
+            return int(self._client.sadd(keys.disabled(app), *users, _ALL))
+
+    def unknown(self, apps: Sequence[str]) -> list[str]:
+        """Apps of which Redis does not know all disabled users: it is new, or was emptied. Raises RedisUnavailable."""
+        if not apps:
+            return []
+        with guarded():
+            pipeline = self._client.pipeline(transaction=False)
+            for app in apps:
+                pipeline.sismember(keys.disabled(app), _ALL)
+            known = pipeline.execute()
+        return [app for app, is_known in zip(apps, known, strict=True) if not is_known]
+
+    def close(self, app: str, user: str) -> int:
+        """End all connections of a user; the number of nodes told. Raises RedisUnavailable."""
+        return self._told(encode_revoke(app, user, None, None))
 
     def standing(self, app: str, user: str, session: str | None) -> Standing:
         """What stands against a token of this user and session, in one round trip. Raises RedisUnavailable."""

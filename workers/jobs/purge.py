@@ -1,5 +1,6 @@
 """Job `purge`: notifications whose end lies further back than the retention are deleted with their deliveries, so are
-runs of schedules, connections after a time of their own, and what users have taken of frequency caps once it is past.
+runs of schedules, connections after a time of their own, sessions that are over, and what users have taken of frequency
+caps once it is past.
 Connections of nodes that died are closed here.
 
 Ticked by beat every 60 s. In small transactions and for a bounded time, because the reconciler waits in the same queue.
@@ -9,7 +10,7 @@ from functools import partial
 
 from shared import logs, metrics
 from shared.protocol.jobs import Purge
-from shared.store import allowances, connection_logs, schedule_runs
+from shared.store import allowances, connection_logs, schedule_runs, sessions
 from shared.store.purge import anything_due, purge_due
 from workers.deps import Deps
 from workers.outcome import Outcome
@@ -24,6 +25,7 @@ def run(deps: Deps, _: Purge) -> Outcome:
     """Delete for three seconds at most, and tell Redis the new numbers of users it knows."""
     begun = deps.clock.monotonic()
     found = [_purge_allowances(deps, begun + TICK_S / 3), _purge_connections(deps)]
+    found.append(_purge_sessions(deps, begun + TICK_S / 2))
     if deps.settings.retention:
         found.append(_purge_notifications(deps, begun + TICK_S))
     return Outcome.DONE if Outcome.DONE in found else Outcome.NOTHING
@@ -59,6 +61,17 @@ def _purge_connections(deps: Deps) -> Outcome:
     if dead:
         log.info("connections_of_dead_nodes_closed", nodes=dead)
     return Outcome.DONE if steps else Outcome.NOTHING
+
+
+def _purge_sessions(deps: Deps, end: float) -> Outcome:
+    now_ms, idle_ms = deps.clock.now_ms(), deps.settings.refresh_idle * 1000
+    with deps.database.session() as session:
+        if not sessions.anything_over(session, now_ms, idle_ms=idle_ms):
+            return Outcome.NOTHING
+    while deps.clock.monotonic() < end:
+        if not deps.database.run(lambda session: sessions.purge(session, now_ms, idle_ms=idle_ms)):
+            break
+    return Outcome.DONE
 
 
 def _purge_notifications(deps: Deps, end: float) -> Outcome:

@@ -1,4 +1,4 @@
-"""Job `sync`: put users' records from the database into Redis, where nodes read them.
+"""Job `sync`: put users' records from the database into Redis, where nodes read them, and who is disabled.
 
 Here too a database is found out that was restored from a backup: a stream in Redis that is ahead of its rows.
 """
@@ -18,6 +18,7 @@ from shared.store.apps import AppRow
 from shared.store.epochs import bump_epoch
 from shared.store.streams import read_records
 from workers.deps import Deps
+from workers.disabled import restore
 from workers.outcome import Outcome
 
 log = logs.get(__name__)
@@ -62,6 +63,7 @@ def _sync(deps: Deps, args: Sync) -> Outcome:
     # What was read before the epoch ended may lack what was stored since: it names no run, and is asked for again.
     run = tops.run if epoch == app.epoch else ""
     deps.streams.put_many(args.app, epoch, app.all_seq, records, run=run)
+    restore(deps, args.app)
     deps.bus.to_node(args.node, encode_synced(args.app, args.users))
     return Outcome.DONE
 

@@ -79,9 +79,12 @@ def test_a_disabled_user_has_no_good_token_until_enabled_and_no_older_one_after(
 def test_what_redis_lost_is_put_back(client):
     revocations = Revocations(client)
 
-    assert revocations.put_disabled("main", ["ana", "bob"]) == 2
+    assert revocations.unknown(["main", "other"]) == ["main", "other"]
+    assert revocations.unknown([]) == []
+    assert revocations.put_disabled("main", ["ana", "bob"]) == 3
     assert revocations.put_disabled("main", ["ana"]) == 0
     assert revocations.put_disabled("main", []) == 0
+    assert revocations.unknown(["main", "other"]) == ["other"]
     assert revocations.standing("main", "ana", None).disabled
 
 
