@@ -20,7 +20,7 @@ class Refused(Exception):
         super().__init__(f"{status} {body!r}")
         self.status = status
         self.headers = headers
-        self.error = json.loads(body)["error"] if body.startswith(b"{") else None
+        self.error = json.loads(body).get("error") if body.startswith(b"{") else None
 
 
 class Closed(Exception):
