@@ -144,6 +144,7 @@ class Player:
             "another device of ana reads one": self.other_device,
             "the sender cancels the first one": self.cancel,
             "the sender cancels one that went to everyone": self.cancel_for_all,
+            "frida connects": lambda: Client(self.node.port, token=self.node.token("frida")),
             "the node is told to stop": self.node.terminate,
         }
         actions[what]()
@@ -225,7 +226,7 @@ def test_every_type_of_frame_is_on_the_page():
         "position",
         "state",
     }
-    assert types | {"reply", "error", "bye", "pong", "retract"} == set(re.findall(r"[a-z_]+", rows))
+    assert types | {"reply", "error", "bye", "pong", "retract", "signal"} == set(re.findall(r"[a-z_]+", rows))
 
 
 def test_a_notification_has_the_fields_of_the_page():
