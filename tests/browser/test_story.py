@@ -177,6 +177,14 @@ def test_one_user_is_looked_up(database, http, open_page):
     expect(page.locator("#stage")).to_contain_text(id)
 
 
+def test_whether_a_user_is_online_is_on_their_page(open_page):
+    name = new_name("ana")
+    page = open_page(name)
+    go(page, f"#/user/{name}")
+
+    expect(page.locator("#stage .presence")).to_have_text("Online, 1 open connection.")
+
+
 def test_an_unknown_user_is_said_to_be_unknown(open_page):
     page = open_page(new_name("eve"))
     go(page, f"#/user/{new_name('never')}")
