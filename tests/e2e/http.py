@@ -17,10 +17,10 @@ class Answer:
 
 
 class Http:
-    """A caller with one credential."""
+    """A caller with one credential; with an empty one nobody."""
 
     def __init__(self, base: str, credential: str) -> None:
-        self._base = base
+        self.base = base
         self._credential = credential
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -33,11 +33,11 @@ class Http:
         """One request; headers are given with underscores: `idempotency_key="k"`."""
         named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         request = urllib.request.Request(
-            self._base + path,
+            self.base + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={
-                "Authorization": f"Bearer {self._credential}",
+                **({"Authorization": f"Bearer {self._credential}"} if self._credential else {}),
                 "Content-Type": "application/json",
                 **named,
             },
