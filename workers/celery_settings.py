@@ -41,6 +41,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_soft_time_limit": SOFT_TIME_LIMIT_S,
         "worker_prefetch_multiplier": PREFETCH,
         "worker_pool": "prefork",
+        "worker_consumer": "workers.consumer:JobConsumer",
         "worker_concurrency": concurrency(settings),
         "worker_send_task_events": True,
         "worker_hijack_root_logger": False,

@@ -14,8 +14,8 @@ ROWS = (
     ("shared.services",),
     ("shared.store",),
     ("shared.db", "shared.models", "shared.redis", "shared.queue"),
-    ("shared.breaker",),
-    ("shared.config", "shared.logs", "shared.metrics", "shared.broker"),
+    ("shared.breaker", "shared.broker"),
+    ("shared.config", "shared.logs", "shared.metrics"),
     ("shared.protocol", "shared.domain", "shared.auth"),
     ("shared.errors", "shared.clock", "shared.ids", "shared.http_headers"),
 )
