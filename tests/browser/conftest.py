@@ -1,17 +1,15 @@
 """A real Bellhop and a real Chromium. Skipped where no Chromium is installed."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from launcher.system import Ports, System
 from tests.e2e.http import Http
+from tests.fixtures.browser import CHROMIUM
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_MS = 15_000
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -40,16 +38,6 @@ def start(data: Path) -> System:
 def http(bellhop: System) -> Http:
     """A backend with the development API key."""
     return Http(bellhop.url("api"), bellhop.api_key)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox does not work for root, as in a container.
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
 
 
 OpenPage = Callable[..., Page]

@@ -1,6 +1,5 @@
 """One running Bellhop for all contracts: the processes of the Procfile, as `make run` starts them."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -8,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from launcher.system import Ports, System
 from tests.compat.programs import NODE_TESTS, Program, curl
 from tests.e2e.http import Http
 from tests.fixtures.absent import absent
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bellhop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Two nodes, one api, on SQLite."""
     env = {"BELLHOP_LOG_FORMAT": "json", "BELLHOP_LOG_LEVEL": "debug"}
@@ -26,13 +23,13 @@ def bellhop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(bellhop: System) -> str:
     """The address of the api."""
     return bellhop.url("api")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes(bellhop: System) -> tuple[str, str]:
     """The addresses of both nodes."""
     return bellhop.url("node", 0), bellhop.url("node", 1)
@@ -44,7 +41,7 @@ def http(bellhop: System) -> Http:
     return Http(bellhop.url("api"), bellhop.api_key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node_program() -> str:
     """Node.js with npm `ws` and `socket.io-client`."""
     program, npm = shutil.which("node"), shutil.which("npm")
@@ -70,19 +67,6 @@ def shell(tmp_path: Path) -> Callable[[str], tuple[int, Any]]:
     if shutil.which("curl") is None:
         absent("curl is not installed")
     return lambda line: curl(line, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium."""
-    if CHROMIUM is None:
-        absent("chromium is not installed")
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox does not work for root, as in a container.
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 from tests.compat.snippets import A_NOTIFICATION
 from tests.compat.tokens import their_token
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
 CLIENT = """\
 import { io } from "socket.io-client";
 const socket = io("%s", { query: { token: "%s" } });

@@ -3,11 +3,13 @@
 import re
 from typing import Any
 
+import pytest
+
 from tests.compat.snippets import D_SOCKET, D_WEBHOOK, moved
 from tests.compat.tokens import their_token
 from tests.e2e.device import wait_until
 
-LISTENING = "new_notification"
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 def listening(text: str = D_SOCKET) -> str:

@@ -11,6 +11,8 @@ from tests.compat.snippets import E_ADDRESS, E_FIRST_MESSAGE, E_MESSAGE, E_PLAIN
 from tests.compat.tokens import their_token
 from tests.e2e.device import wait_until
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
 LISTEN = """
 socket.addEventListener("open", () => console.log("open", socket.protocol));
 socket.addEventListener("message", (event) => console.log(JSON.parse(event.data)));
