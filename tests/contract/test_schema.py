@@ -4,6 +4,7 @@ schemathesis makes them: each bound and each type of every field once ("coverage
 ("fuzzing"). They go to a real api on SQLite and Redis, with the credential that the operation asks for.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,9 +23,12 @@ from schemathesis.pytest.lazy import get_all_tests
 
 from api.routes import DEVELOPMENT, TABLE
 from api.routing import Operation
+from shared.auth import tokens
 from shared.auth.principal import KEY_SCOPES, USER_SCOPES
+from shared.clock import SystemClock
 from tests.fixtures.databases import MakeDatabase
 from tests.fixtures.redis_server import RedisServer
+from tests.integration.api.people import PASSWORD
 from tests.integration.api.support import Api, give_one_up, store_all
 from tests.integration.migrating import migrate
 
@@ -32,6 +36,7 @@ _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 ALL = (*TABLE, *DEVELOPMENT)
 HIDING = {_PARAMETER.sub(r"{\1}", path) for operation in ALL for path in operation.also}
 SECONDS = 10
+_numbers = itertools.count(1)
 ACCEPTED = 202
 
 CHECKS = [
@@ -103,7 +108,7 @@ def caller(
     with closing(redis.Redis.from_url(redis_url)) as client:
         client.flushdb()
     folder = tmp_path_factory.mktemp("schema")
-    environ = {"BELLHOP_JWT_APPS": "main,nowhere"}
+    environ = {"BELLHOP_JWT_APPS": "main,nowhere", "BELLHOP_LIMIT_NAME": "10000/1m"}
     with Api(folder, redis_url, url, environ) as api, requests.Session() as session:
         yield Caller(api, session)
 
@@ -174,6 +179,29 @@ def _key(caller: Caller) -> dict[str, str]:
     return {"id": made["id"]}
 
 
+def _grant(caller: Caller) -> Any:
+    """Sign ana in, who gets an account for it."""
+    account = {"username": "ana", "password": PASSWORD}
+    headers = caller.credential("any of a key")
+    caller.session.post(f"{caller.url}/v1/auth/register", json=account, headers=headers, timeout=SECONDS)
+    return caller.make("POST", "/v1/auth/login", account)
+
+
+def _session(caller: Caller) -> dict[str, str]:
+    access = _grant(caller)["access"]
+    claims = tokens.verify(caller.api.settings, access, now=SystemClock().now_ms())
+    return {"id": claims.session or ""}
+
+
+BODIES: dict[str, Callable[[Caller], dict[str, str]]] = {
+    "/v1/auth/register": lambda _: {"username": f"new {next(_numbers)}", "password": PASSWORD},
+    "/v1/auth/login": lambda caller: {"username": _grant(caller)["user"], "password": PASSWORD},
+    "/v1/auth/refresh": lambda caller: {"refresh": _grant(caller)["refresh"]},
+    "/v1/auth/password": lambda caller: {"old": PASSWORD, "new": PASSWORD + _grant(caller)["user"][:0]},
+}
+"""Fields of a body that lead to something: no schema can say them."""
+
+
 MAKERS: dict[str, Callable[[Caller], dict[str, str]]] = {
     "/v1/notifications/{id}/retry": _failed,
     "/v1/notifications/{id}": _notification,
@@ -183,6 +211,7 @@ MAKERS: dict[str, Callable[[Caller], dict[str, str]]] = {
     "/v1/caps/{id}": _cap,
     "/v1/schedules/{id}": _schedule,
     "/v1/api-keys/{id}": _key,
+    "/v1/auth/sessions/{id}": _session,
 }
 
 
@@ -198,6 +227,8 @@ def _conforms(case: schemathesis.Case, caller: Caller, things: Things) -> None:
         known = things.fill(case.path)
         found = {name: quote(known[name], safe="") for name in case.path_parameters if name in known}
         case.path_parameters.update(found)
+        if case.path in BODIES and isinstance(case.body, dict):
+            case.body = {**case.body, **BODIES[case.path](Caller(things.caller.api, things.caller.session))}
     headers = caller.credential(scope)
     options: dict[str, Any] = {"base_url": caller.url, "session": caller.session, "timeout": SECONDS}
     response = case.call(headers=headers, **options)
