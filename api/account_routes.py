@@ -18,7 +18,7 @@ from api.schemas.accounts import (
 from api.schemas.common import Listing
 from api.schemas.users import UserOut
 from shared.db import DatabaseUnavailable
-from shared.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated, Unavailable
 
 AREA: Final = "Accounts"
 """These routes are not there where the setting `accounts` is off."""
@@ -142,7 +142,8 @@ DISABLING: Final = tuple(
         about=about,
         scope="users:write",
         answers={200: UserOut},
-        errors=(NotFound, *_AUTH),
+        # What can be no user id is refused where a user may be made by it.
+        errors=(NotFound, *((InvalidRequest,) if action == "disable" else ()), *_AUTH),
     )
     for action, about in (
         (
