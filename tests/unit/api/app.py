@@ -35,8 +35,8 @@ class Recorder:
     error: Exception | None = None
 
     def __getattr__(self, name: str) -> Any:
-        def call(*args: Any) -> Any:
-            self.calls.append((name, *args))
+        def call(*args: Any, **options: Any) -> Any:
+            self.calls.append((name, *args, *options.values()))
             if self.error is not None:
                 raise self.error
             return self.answer
