@@ -26,7 +26,7 @@ def test_a_name_becomes_a_token_with_the_nodes_under_the_same_host(app):
 
     who = tokens.verify(app.settings, result.json["token"], now=NOW)
     assert (who.user, who.app) == ("ana", "main")
-    assert who.scopes == {"inbox:read", "inbox:write", *SCOPES}
+    assert who.scopes == {"inbox:read", "inbox:write", *SCOPES, *app.settings.user_scopes}
     assert result.json["expires_in"] == app.settings.token_ttl
     assert result.json["nodes"] == ["ws://localhost:8001/ws", "ws://localhost:8002/ws"]
 
