@@ -64,24 +64,25 @@ def interpolated(tmp_path: Path, **variables: str) -> dict[str, Any]:
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), **variables}
     command = [str(BIN / "podman-compose"), *(part for file in FILES for part in ("-f", str(file))), "config"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = yaml.safe_load(done.stdout)
     return found
 
 
+@pytest.mark.timeout(240)
 class TestByTools:
     """Schema, linter, interpolation."""
 
     def test_both_compose_files_are_what_the_specification_allows(self):
         command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", *map(str, FILES)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def test_the_dockerfile_passes_its_linter(self):
         command = [str(BIN / "hadolint"), str(ROOT / "Dockerfile")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout
 
     def test_what_is_published_follows_the_variables_and_is_this_host_by_default(self, tmp_path: Path):
