@@ -57,7 +57,6 @@ def test_a_hole_in_the_wall_is_found(redis_server, make_database, tmp_path) -> N
         asked = [each for each in ALL if each.method in ("GET", "DELETE")]
         assert {name(each) for each in asked if attack(planted, each)} == {
             "GET /v1/users/{user:user}",
-            "GET /v1/users/{user:user}/presence",
             "DELETE /v1/caps/{id}",
         }
         assert planted.state() != planted.before
