@@ -9,11 +9,13 @@ from typing import Final
 
 from api.key_ring import KeyRing
 from shared import logs
-from shared.auth import api_keys, tokens
+from shared.auth import api_keys
 from shared.auth.principal import Principal
+from shared.auth.tokens import TokenInvalid
 from shared.errors import Unauthenticated
 from shared.redis.client import RedisUnavailable
 from shared.redis.revocations import Standing
+from shared.verifier import VerifierSettings, verifier
 
 log = logs.get(__name__)
 
@@ -27,15 +29,17 @@ class Authenticator:
     """Knows both kinds of credentials."""
 
     def __init__(
-        self, settings: tokens.TokenSettings, key_ring: KeyRing, *, now_ms: Callable[[], int], standing: Ask
+        self, settings: VerifierSettings, key_ring: KeyRing, *, now_ms: Callable[[], int], standing: Ask
     ) -> None:
-        self._settings = settings
+        self._verifier = verifier(settings, now_ms)
         self._key_ring = key_ring
-        self._now_ms = now_ms
         self._standing = standing
 
     def identify(self, header: str | None) -> Principal:
-        """Return whom the header names. Raises Unauthenticated, or DatabaseUnavailable for an unknown key."""
+        """Return whom the header names; keys of another issuer may be waited for.
+
+        Raises Unauthenticated, DatabaseUnavailable for an unknown key, or IssuerUnavailable.
+        """
         if not header:
             raise Unauthenticated
         if header[: len(_SCHEME)].lower() != _SCHEME:
@@ -43,7 +47,7 @@ class Authenticator:
         credential = header[len(_SCHEME) :].strip()
         if api_keys.looks_like_key(credential):
             return self.key(credential)
-        return self._unrevoked(tokens.verify(self._settings, credential, now=self._now_ms()))
+        return self._unrevoked(self._verifier.check(credential))
 
     def key(self, credential: str) -> Principal:
         """Return whose API key this is. Raises as `identify`."""
@@ -59,5 +63,5 @@ class Authenticator:
             log.warning("revocations_unchecked", reason=error.message)
             return principal
         if not standing.allows(principal.issued_at):
-            raise tokens.TokenInvalid("This token was revoked; sign in again.")
+            raise TokenInvalid("This token was revoked; sign in again.")
         return principal

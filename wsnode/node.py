@@ -28,6 +28,7 @@ from shared.redis.leases import Leases
 from shared.redis.revocations import Revocations
 from shared.redis.streams import Since
 from shared.redis.tickets import Tickets
+from shared.verifier import verifier
 from wsnode import events as say
 from wsnode import handshake
 from wsnode.attendance import Attendance, streams_of
@@ -91,7 +92,10 @@ class Node:
         self._positions = Positions(hub, streams, interval=settings.position_interval)
         revocations = Revocations(client)
         self._revoking = Revoking(hub, revocations)
-        self.vetting = Vetting(settings, self._clock, Tickets(client), revocations, room=self._entrance.room)
+        self._verifier = verifier(settings, self._clock.now_ms)
+        self.vetting = Vetting(
+            self._verifier, self._clock, Tickets(client), revocations, room=self._entrance.room
+        )
         self._membership = Membership(
             Identity(name, f"{settings.bind}:{settings.port or settings.node_port}"),
             Leases(client, life=settings.lease_life),
@@ -146,6 +150,7 @@ class Node:
 
     def start(self) -> None:
         """Begin to live: subscribe, take the lease, beat."""
+        self._verifier.start()
         asking = (self._jobs, self._submitting, self._receipts, self._repairs)
         parts = (*asking, self._attendance, self._positions)
         self._greenlets = [greenlet for part in parts for greenlet in part.start()]

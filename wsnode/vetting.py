@@ -11,11 +11,13 @@ from typing import Final
 import gevent
 
 from shared.auth.principal import Principal
-from shared.auth.tokens import TokenInvalid, TokenSettings, verify
+from shared.auth.signatures import KeyUnknown
+from shared.auth.tokens import TokenInvalid
 from shared.clock import Clock
 from shared.errors import AppError, Forbidden, Unavailable
 from shared.redis.revocations import Revocations
 from shared.redis.tickets import Tickets
+from shared.verifier import Verifier
 from wsnode.ports import Peer, Then, Verdict
 from wsnode.ways import Credential, principal_of
 
@@ -26,11 +28,11 @@ RETRY_AFTER: Final = 2.0
 
 
 class Vetting:
-    """Asks tokens' signatures, Tickets and Revocations."""
+    """Asks the verifier of tokens, Tickets and Revocations."""
 
     def __init__(
         self,
-        settings: TokenSettings,
+        verifier: Verifier,
         clock: Clock,
         tickets: Tickets,
         revocations: Revocations,
@@ -39,7 +41,7 @@ class Vetting:
     ) -> None:
         """`room` says whether the user may have one more connection here. Raises TooManyRequests."""
         self._room = room
-        self._settings = settings
+        self._verifier = verifier
         self._clock = clock
         self._tickets = tickets
         self._revocations = revocations
@@ -50,25 +52,15 @@ class Vetting:
         if credential.ticket is None:
             return self.token(credential.token or "")
         ticket = self._tickets.take(credential.ticket)
-        principal = principal_of(ticket, origin=origin, now=self._clock.now_ms())
-        self._room(principal)
-        return principal
+        return self._entering(principal_of(ticket, origin=origin, now=self._clock.now_ms()))
 
     def token(self, token: str) -> Principal:
-        """Whom a token lets in. Raises Unauthenticated, TooManyRequests, or Forbidden for what is no user's."""
-        principal = self._named(token)
-        self._room(principal)
-        return principal
-
-    def _named(self, token: str) -> Principal:
-        principal = verify(self._settings, token, now=self._clock.now_ms())
-        if principal.user is None:
-            raise Forbidden("Only a user can connect.")
-        return principal
+        """Whom a token lets in; may wait. Raises an AppError."""
+        return self._entering(self._verifier.check(token))
 
     def soon(self, token: str, then: Then) -> None:
         """Tell `then` whom a token lets in or why nobody, at once where that is known here. Never blocks."""
-        self._soon(lambda: self.token(token), then)
+        self._soon(token, self._entering, then)
 
     def redeem(self, ticket: str, origin: str | None, then: Then) -> None:
         """Tell `then` whom a ticket lets in or why nobody; Redis is asked in a greenlet. Never blocks."""
@@ -80,13 +72,16 @@ class Vetting:
 
     def _redeem(self, ticket: str, origin: str | None, then: Then) -> None:
         try:
-            self._soon(lambda: self.identify(Credential("ticket", ticket=ticket), origin), then)
+            found: Verdict = self.identify(Credential("ticket", ticket=ticket), origin)
+        except AppError as error:
+            found = error
         finally:
             self._waiting -= 1
+        then(found)
 
     def same(self, peer: Peer, token: str, then: Then) -> None:
         """The same for a token that has to name the user of a connection, as one that comes with a message."""
-        self._soon(lambda: self._of(peer, token), then)
+        self._soon(token, lambda found: _same(peer, found), then)
 
     def renew(self, peer: Peer, token: str, then: Then) -> None:
         """The same for a token that a connection goes on with, which must not have been revoked. Never blocks.
@@ -102,7 +97,7 @@ class Vetting:
     def _renew(self, peer: Peer, token: str, then: Then) -> None:
         before = peer.sign_in_session, peer.issued_at
         try:
-            found = self._of(peer, token)
+            found = _same(peer, self._verifier.check(token))
             # First the connection is known by it, then Redis is asked: a revocation between the two finds it too.
             peer.sign_in_session, peer.issued_at = found.session, found.issued_at
             standing = self._revocations.standing(peer.app, peer.user, found.session)
@@ -116,15 +111,37 @@ class Vetting:
         finally:
             self._waiting -= 1
 
-    def _of(self, peer: Peer, token: str) -> Principal:
-        found = self._named(token)
-        if (found.app, found.user) != (peer.app, peer.user):
-            raise Forbidden("This token names somebody else.")
-        return found
-
-    def _soon(self, ask: Callable[[], Principal], then: Then) -> None:
+    def _soon(self, token: str, judge: Callable[[Principal], Principal], then: Then) -> None:
+        """Answer at once what can be; wait in a greenlet for keys that may be on their way."""
         try:
-            found: Verdict = ask()
+            found: Verdict = judge(self._verifier.at_once(token))
+        except KeyUnknown:
+            if self._verifier.may_know_more and self._waiting < WAITING_MAX:
+                self._waiting += 1
+                gevent.spawn(self._later, token, judge, then)
+                return
+            found = self._verifier.unknown()
         except AppError as error:
             found = error
         then(found)
+
+    def _later(self, token: str, judge: Callable[[Principal], Principal], then: Then) -> None:
+        try:
+            found: Verdict = judge(self._verifier.check(token))
+        except AppError as error:
+            found = error
+        finally:
+            self._waiting -= 1
+        then(found)
+
+    def _entering(self, principal: Principal) -> Principal:
+        if principal.user is None:
+            raise Forbidden("Only a user can connect.")
+        self._room(principal)
+        return principal
+
+
+def _same(peer: Peer, principal: Principal) -> Principal:
+    if (principal.app, principal.user) != (peer.app, peer.user):
+        raise Forbidden("This token names somebody else.")
+    return principal

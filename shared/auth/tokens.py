@@ -1,18 +1,19 @@
-"""Users' tokens: JSON Web Tokens signed with HS256, made and checked here and nowhere else.
+"""Users' tokens: our own JSON Web Tokens, signed with HS256, made and checked; those of another issuer checked.
 
-Rule P, the one file that knows PyJWT. The algorithm is a constant and never taken from a token; `kid` only chooses
-among our own secrets; time comes in as an argument, so PyJWT's own clock checks are off and repeated here.
+Rule P. A token's header chooses among our secrets and the issuer's public keys, never how one of them is used: an
+algorithm belongs to one or the other by our own table. Time comes in as an argument.
 """
 
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-import jwt
-
 from shared.auth import claims as claims_of
+from shared.auth import signatures
 from shared.auth.claims import MAIN_APP, TokenExpired, TokenInvalid
+from shared.auth.key_set import ALGORITHMS, KeySet
 from shared.auth.principal import Principal, user_principal
+from shared.auth.signatures import Demands, KeyUnknown, WrongSignature
 
 __all__ = ["MAIN_APP", "TokenExpired", "TokenInvalid", "issue", "verify"]
 
@@ -20,7 +21,6 @@ ALGORITHM: Final = "HS256"
 TOKEN_MAX: Final = 4096
 """Longer credentials are refused before any work is done on them."""
 
-_JWT: Final = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 # Before this many milliseconds it was 1973: a smaller `now` is surely meant in seconds and would accept old tokens.
 _EARLIEST_MS: Final = 100_000_000_000
 
@@ -67,6 +67,26 @@ class TokenSettings(Protocol):
         ...
 
     @property
+    def issuer(self) -> str:
+        """The `iss` of the other issuer; empty if there is none."""
+        ...
+
+    @property
+    def issuer_audience(self) -> str:
+        """The `aud` that its tokens must carry, or nothing."""
+        ...
+
+    @property
+    def issuer_algorithms(self) -> Iterable[str]:
+        """What its tokens may be signed with, of shared.auth.key_set.ALGORITHMS."""
+        ...
+
+    @property
+    def issuer_apps(self) -> Iterable[str]:
+        """Apps that its tokens may name."""
+        ...
+
+    @property
     def user_scopes(self) -> Iterable[str]:
         """Scopes that every user's token has besides those it names."""
         ...
@@ -99,18 +119,29 @@ def issue(  # noqa: PLR0913  # each is a claim
     if granted := " ".join(sorted(set(scopes))):
         claims["scope"] = granted
     headers = {"kid": kid, "typ": settings.jwt_type or "JWT"}
-    return _JWT.encode(claims, secret, algorithm=ALGORITHM, headers=headers)
+    return signatures.sign(claims, secret, algorithm=ALGORITHM, headers=headers)
 
 
-def verify(settings: TokenSettings, token: str, *, now: int) -> Principal:
-    """Check `token` at `now` (epoch milliseconds) and return whom it names; TokenInvalid or TokenExpired otherwise."""
+def verify(settings: TokenSettings, token: str, *, now: int, keys: KeySet | None = None) -> Principal:
+    """Check `token` at `now` (epoch milliseconds) and return whom it names; TokenInvalid or TokenExpired otherwise.
+
+    `keys` are those of the other issuer, whose tokens are accepted if there is one. A token that was signed with a key
+    that is not among them raises KeyUnknown.
+    """
     _check_now(now)
     if len(token) > TOKEN_MAX:
         raise TokenInvalid("The token is too long.")
-    claims = _decode(settings, token)
+    header = signatures.header_of(token)
+    algorithm = header.get("alg")
+    if algorithm == ALGORITHM:
+        claims, apps = _ours(settings, header, token), _apps(settings.jwt_apps)
+    elif keys is not None and _is_theirs(settings, algorithm):
+        claims, apps = _theirs(settings, header, token, keys), frozenset(settings.issuer_apps)
+    else:
+        raise TokenInvalid("The token is signed in a way that is not accepted here.")
     expires_at = claims_of.check_times(claims, now_s=now / 1000, leeway=settings.jwt_leeway)
     return user_principal(
-        app=claims_of.app_of(claims, _apps(settings.jwt_apps)),
+        app=claims_of.app_of(claims, apps),
         user=claims_of.user_of(claims),
         scopes=(*claims_of.scopes_of(claims), *settings.user_scopes),
         expires_at=expires_at * 1000,
@@ -119,52 +150,38 @@ def verify(settings: TokenSettings, token: str, *, now: int) -> Principal:
     )
 
 
-def _decode(settings: TokenSettings, token: str) -> dict[str, Any]:
-    """Check the signature and the fixed claims; no other exception than ours leaves this function."""
-    try:
-        header = jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, ValueError, RecursionError):
-        raise TokenInvalid("The token is not a JSON Web Token.") from None
+def _is_theirs(settings: TokenSettings, algorithm: Any) -> bool:
+    named = isinstance(algorithm, str) and algorithm in ALGORITHMS
+    return named and algorithm in settings.issuer_algorithms and bool(settings.issuer)
+
+
+def _ours(settings: TokenSettings, header: dict[str, Any], token: str) -> dict[str, Any]:
+    """Check a token of our own; no other exception than ours leaves this function."""
     _check_type(header, settings.jwt_type)
+    demands = Demands(settings.jwt_issuer or None, settings.jwt_audience or None)
     failure = TokenInvalid("The token was signed with an unknown key.")
     for secret in _candidates(header, _keys(settings.jwt_secrets.get_secret_value())):
         try:
-            return _decode_with(secret, settings, token)
-        except jwt.InvalidSignatureError:
-            failure = TokenInvalid("The token's signature is wrong.")
-        except jwt.MissingRequiredClaimError as missing:
-            raise TokenInvalid(f"The token lacks the claim {missing.claim}.") from None
-        except jwt.InvalidIssuerError:
-            raise TokenInvalid("The token comes from another issuer.") from None
-        except jwt.InvalidAudienceError:
-            raise TokenInvalid("The token is meant for another audience.") from None
-        except jwt.InvalidKeyError:
-            raise TokenInvalid("The key named by kid is too short to be used.") from None
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise TokenInvalid("The token is malformed.") from None
+            return signatures.claims_of(token, secret, algorithm=ALGORITHM, demands=demands)
+        except WrongSignature as wrong:
+            failure = wrong
     raise failure
 
 
-def _decode_with(secret: str, settings: TokenSettings, token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = _JWT.decode(
-        token,
-        secret,
-        algorithms=[ALGORITHM],
-        issuer=settings.jwt_issuer or None,
-        audience=settings.jwt_audience or None,
-        options={
-            "require": ["exp"],
-            "verify_aud": bool(settings.jwt_audience),
-            "verify_iss": bool(settings.jwt_issuer),
-            # Times are checked against our own clock, the subject by our own rule (a number is accepted).
-            "verify_exp": False,
-            "verify_nbf": False,
-            "verify_iat": False,
-            "verify_sub": False,
-            "verify_jti": False,
-        },
-    )
-    return claims
+def _theirs(settings: TokenSettings, header: dict[str, Any], token: str, keys: KeySet) -> dict[str, Any]:
+    """Check a token of the other issuer; no other exception than ours leaves this function."""
+    kid, algorithm = header.get("kid"), header["alg"]
+    if not (kid is None or isinstance(kid, str)):
+        raise TokenInvalid("The token's kid is not a text.")
+    demands = Demands(settings.issuer, settings.issuer_audience or None)
+    for key in keys.candidates(kid, algorithm):
+        try:
+            return signatures.claims_of(token, key.public, algorithm=algorithm, demands=demands)
+        except WrongSignature:
+            if key.kid is not None and kid is not None:
+                raise
+            # Without names on both sides another key may be meant, or one that came since.
+    raise KeyUnknown("The token was signed with an unknown key.")
 
 
 def _check_now(now: int) -> None:

@@ -8,7 +8,10 @@ class Accounts(SignIn):
     """Accounts of our own, which are optional: another issuer works alone."""
 
     accounts: bool = setting(
-        default=True, about="Serve register, login and refresh under /v1/auth.", group="Accounts"
+        lambda data: bool(data["jwt_secrets"].get_secret_value()) or not data["issuer"],
+        "Serve register, login and refresh under /v1/auth.",
+        group="Accounts",
+        shown="true, unless another issuer is set and no secret to sign with",
     )
     registration: bool = setting(
         in_development,

@@ -36,10 +36,26 @@ def production_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "flower_password", "is a placeholder; choose a random one"
 
 
+def issuer_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the same for another issuer, of whom half is set or whose keys cannot be trusted: in every profile."""
+    source = settings.issuer_jwks
+    if settings.issuer and not source:
+        yield "issuer_jwks", "is required: an issuer is set"
+    if source and not settings.issuer:
+        yield "issuer", "is required: the keys of an issuer are set"
+    if settings.accounts and settings.issuer and not settings.issues_tokens:
+        yield "accounts", "must be off without jwt_secrets: there is nothing to sign their tokens with"
+    scheme, separator, _ = source.partition("://")
+    if separator and scheme not in ("https", "http"):
+        yield "issuer_jwks", "is an https address or the path of a file"
+    elif scheme == "http" and separator and settings.profile == "production":
+        yield "issuer_jwks", "must not be fetched over http in production"
+
+
 def _key_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     keys = settings.signing_keys()
-    if not keys:
-        yield "jwt_secrets", "is required in production"
+    if not keys and not settings.issuer:
+        yield "jwt_secrets", "is required in production, unless another issuer is set"
     for key in keys:
         if key.kid == DEVELOPMENT_KID:
             yield "jwt_secrets", "is the generated development secret; make one for production"

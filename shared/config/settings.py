@@ -15,11 +15,21 @@ from shared.config.values import check_proxies, split_list
 
 __all__ = ["PREFIX", "Settings"]
 
+_LISTS = ("jwt_apps", "issuer_algorithms", "issuer_apps", "user_scopes", "origins", "trusted_proxies")
+
 
 class Settings(Realtime):
     """All settings of one process, checked and frozen. Made by `shared.config.load`."""
 
-    @field_validator("jwt_apps", "user_scopes", "origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "jwt_apps",
+        "issuer_algorithms",
+        "issuer_apps",
+        "user_scopes",
+        "origins",
+        "trusted_proxies",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split_list(value)

@@ -2,6 +2,7 @@
 
 from pydantic import SecretStr, field_validator
 
+from shared.auth.key_set import ALGORITHMS
 from shared.auth.principal import SCOPES, split_scopes
 from shared.config.declaring import NameList, in_development, own_origins, setting
 from shared.config.general import General
@@ -23,6 +24,23 @@ class SignIn(General):
         10, "How far clocks may differ when `exp` and `nbf` are checked.", "seconds", ge=0, le=300
     )
     jwt_apps: NameList = setting(("main",), "The apps that tokens of our issuer may name, comma separated.")
+    issuer: str = setting(
+        "", "The claim `iss` of another issuer whose tokens are accepted too.", shown="no other issuer"
+    )
+    issuer_jwks: str = setting(
+        "",
+        "Where that issuer's public keys are (JWKS): an `https` address, or a file.",
+        shown="no other issuer",
+    )
+    issuer_audience: str = setting(
+        "", "If set, the claim `aud` that tokens of that issuer must carry.", shown="not checked"
+    )
+    issuer_algorithms: NameList = setting(
+        ("RS256", "ES256", "EdDSA"),
+        "What tokens of that issuer may be signed with: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512,"
+        " EdDSA; comma separated.",
+    )
+    issuer_apps: NameList = setting(("main",), "The apps that tokens of that issuer may name.")
     user_scopes: NameList = setting(
         lambda data: ("messages:write", "presence:read") if in_development(data) else (),
         "Scopes that every user's token has besides those it names, comma separated.",
@@ -57,12 +75,24 @@ class SignIn(General):
         parse_signing_keys(value.get_secret_value())
         return value
 
+    @field_validator("issuer_algorithms")
+    @classmethod
+    def _check_algorithms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in ALGORITHMS]:
+            raise ValueError(f"names no algorithm with public keys: {', '.join(unknown)}")
+        return value
+
     @field_validator("user_scopes")
     @classmethod
     def _check_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := split_scopes(value, allowed=frozenset(SCOPES)).unknown:
             raise ValueError(f"names no scope: {', '.join(unknown)}")
         return value
+
+    @property
+    def issues_tokens(self) -> bool:
+        """Whether there is a secret to sign tokens with; without one another issuer's are the only ones."""
+        return bool(self.signing_keys())
 
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Return the JWT secrets by key id, the signing one first."""

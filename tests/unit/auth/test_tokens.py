@@ -25,6 +25,10 @@ class FakeSettings:
     jwt_leeway: float = 10
     jwt_apps: str | tuple[str, ...] = "main, shop"
     user_scopes: tuple[str, ...] = ()
+    issuer: str = ""
+    issuer_audience: str = ""
+    issuer_algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
+    issuer_apps: tuple[str, ...] = ("main",)
 
 
 SETTINGS = FakeSettings()

@@ -215,3 +215,34 @@ def test_every_secret_has_no_default():
     secrets = [field for field in Settings.model_fields.values() if field.annotation is SecretStr]
     assert secrets
     assert not [field for field in secrets if field.default.get_secret_value()]
+
+
+ALONE = {
+    "BELLHOP_PROFILE": "production",
+    "BELLHOP_FLOWER_PASSWORD": "pT7kVn2cRz9wQx4m",
+    "BELLHOP_ISSUER": "https://login.example.com/",
+    "BELLHOP_ISSUER_JWKS": "https://login.example.com/keys",
+}
+
+
+def test_another_issuer_works_alone_and_then_nothing_is_issued_here():
+    settings = load(ALONE)
+    assert (settings.accounts, settings.issues_tokens) == (False, False)
+    assert load(ALONE | {"BELLHOP_JWT_SECRETS": "k1:Zm9QhR2vXk7tLw4nPc8sYd3bGj6uEa5o"}).accounts
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"BELLHOP_ISSUER_JWKS": ""},
+        {"BELLHOP_ISSUER": ""},
+        {"BELLHOP_ISSUER_JWKS": "http://login.example.com/keys"},
+        {"BELLHOP_ISSUER_JWKS": "ftp://login.example.com/keys"},
+        {"BELLHOP_ISSUER_ALGORITHMS": "RS256,HS256"},
+        {"BELLHOP_ISSUER_ALGORITHMS": "none"},
+        {"BELLHOP_ACCOUNTS": "true"},
+    ],
+)
+def test_an_issuer_that_is_half_set_or_could_not_be_trusted_is_refused(wrong):
+    with pytest.raises(ConfigError):
+        load(ALONE | wrong)
