@@ -105,6 +105,7 @@ export class Protocol {
       case "state":
       case "retract":
       case "signal": return [emit(frame.type, frame), ...this.#counts(frame)];
+      case "expiring": return [emit(frame.type, fieldsOf(frame))];
       default: return [];
     }
   }
@@ -594,13 +595,27 @@ export class Bellhop {
           break;
         }
         case "save": await this.#save(action); break;
-        case "emit": this.#tell(action.event, action.payload); break;
+        case "emit":
+          this.#tell(action.event, action.payload);
+          if (action.event === "expiring") this.#refresh();
+          break;
         case "settle": this.#settle(action); break;
         case "close": this.#drop(action.code, action.reason); break;
         case "retry": this.#later(action); break;
         case "stop": this.#end(); break;
       }
     }
+  }
+
+  /** Go on with a fresh token; without one the connection ends with the old one, and the next asks again. */
+  async #refresh() {
+    if (typeof this.token !== "function") return;
+    const turn = this.#turn;
+    let token = null;
+    try {
+      token = await this.token(true);
+    } catch { /* said again when the connection has ended */ }
+    if (token != null && turn === this.#turn) this.#send({ type: "refresh", token, ref: "refresh" });
   }
 
   async #handOver(event, payload) {

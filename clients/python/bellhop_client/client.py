@@ -29,6 +29,7 @@ from bellhop_client.listeners import Handler, Listeners
 from bellhop_client.opening import SignIn, opening
 from bellhop_client.outside import REAL, Outside
 from bellhop_client.protocol import Protocol
+from bellhop_client.renewing import TokenSource, renew
 from bellhop_client.reply import Reply
 from bellhop_client.requests import sending
 from bellhop_client.storage import MemoryStorage, Storage
@@ -36,9 +37,6 @@ from bellhop_client.transport import ABNORMAL, Alive, Closed, Text, Transport
 from bellhop_client.tuning import Tuning
 
 log = logging.getLogger("bellhop_client")
-
-TokenSource = Callable[[bool], str | None]
-"""Gives a token; `True` asks for a fresh one (the last was refused or has expired). None: signed out, stop."""
 
 
 class Bellhop:
@@ -63,10 +61,10 @@ class Bellhop:
         self._storage = storage or MemoryStorage()
         self._sign_in = sign_in
         self._outside = outside
-        self._protocol = Protocol(
-            Position.of(self._storage.load()), tuning=tuning or Tuning(), renews=callable(token)
-        )
+        position = Position.of(self._storage.load())
+        self._protocol = Protocol(position, tuning=tuning or Tuning(), renews=callable(token))
         self._listeners = Listeners()
+        self.on("expiring", lambda _: renew(token, self._send))
         self._replies: dict[str, Reply] = {}
         self._lock = threading.RLock()
         self._wakeup = threading.Event()
@@ -259,8 +257,7 @@ class Bellhop:
             return self._protocol.done(self._now())
 
     def _tell(self, event: str, payload: Frame) -> None:
-        if event == "status":
-            self.status = payload["status"]
+        self.status = payload["status"] if event == "status" else self.status
         self._listeners.tell(event, payload)
 
     def _save(self, position: Position) -> None:

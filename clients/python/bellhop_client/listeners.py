@@ -20,6 +20,7 @@ EVENTS = (
     "state",
     "retract",
     "signal",
+    "expiring",
     "acked",
     "failed",
     "error",

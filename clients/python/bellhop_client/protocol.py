@@ -89,6 +89,8 @@ class Protocol:
                 out = self._caught_up(frame)
             case "state" | "retract" | "signal":
                 out = [Emit(kind, frame), *self._counts(frame)]
+            case "expiring":
+                out = [Emit(kind, fields_of(frame))]
             case "bye":
                 self._bye = frame
         return out

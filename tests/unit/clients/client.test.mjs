@@ -296,6 +296,18 @@ test("a token function is asked for a fresh token after 4011 and after a refusal
   assert.deepEqual(asked, [false, true, true, false]);
 });
 
+test("an ending token is renewed on the connection", async () => {
+  const asked = [];
+  const { sockets, online } = setUp({ token: async (renew) => { asked.push(renew); return TOKEN; } });
+
+  const socket = await online();
+  await socket.get({ type: "expiring", expires_at: "2026-03-01T10:00:00.000Z" });
+
+  assert.deepEqual(socket.sent.at(-1), { type: "refresh", token: TOKEN, ref: "refresh" });
+  assert.deepEqual(asked, [false, true]);
+  assert.equal(sockets.length, 1);
+});
+
 test("a token function that fails is asked again later; one that gives null ends it", async () => {
   const answers = [() => { throw new Error("no network"); }, () => null];
   const { client, clock, sockets, told } = setUp({ token: () => answers.shift()() });

@@ -196,6 +196,17 @@ def test_token_function_is_asked_for_a_fresh_one_after_expiry_and_refusal(world,
     assert world.dialled[3][1] == ["Authorization: Bearer tok4"]
 
 
+def test_an_ending_token_is_renewed_on_the_connection(world, make):
+    asked = []
+    client = make(token=lambda renew: asked.append(renew) or f"tok{len(asked)}")
+    wire = started(client, world)
+    wire.give({"type": "expiring", "expires_at": "2026-03-01T10:00:00.000Z"})
+
+    assert wire.take() == {"type": "refresh", "token": "tok2", "ref": "refresh"}
+    assert asked == [False, True]
+    assert len(world.dialled) == 1
+
+
 def test_token_function_that_gives_none_ends_it(world, make):
     client = make(token=lambda _: None)
 
