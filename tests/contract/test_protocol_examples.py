@@ -226,7 +226,9 @@ def test_every_type_of_frame_is_on_the_page():
         "position",
         "state",
     }
-    assert types | {"reply", "error", "bye", "pong", "retract", "signal"} == set(re.findall(r"[a-z_]+", rows))
+    assert types | {"reply", "error", "bye", "pong", "retract", "signal", "expiring"} == set(
+        re.findall(r"[a-z_]+", rows)
+    )
 
 
 def test_a_notification_has_the_fields_of_the_page():
