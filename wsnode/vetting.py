@@ -19,6 +19,7 @@ from shared.redis.revocations import Revocations
 from shared.redis.tickets import Tickets
 from shared.verifier import Verifier
 from wsnode.ports import Peer, Then, Verdict
+from wsnode.revoking import end
 from wsnode.ways import Credential, principal_of
 
 WAITING_MAX: Final = 500
@@ -46,6 +47,7 @@ class Vetting:
         self._tickets = tickets
         self._revocations = revocations
         self._waiting = 0
+        self._renewing: set[Peer] = set()
 
     def identify(self, credential: Credential, origin: str | None) -> Principal:
         """Whose a handshake's credential is; `origin` is its page's. May wait. Raises an AppError."""
@@ -86,30 +88,43 @@ class Vetting:
     def renew(self, peer: Peer, token: str, then: Then) -> None:
         """The same for a token that a connection goes on with, which must not have been revoked. Never blocks.
 
-        If it is good the connection's session and issue time are the new ones when `then` is told.
+        If it is good the connection's session and issue time are the new ones when `then` is told. One at a time of a
+        connection: of two at once it would go on with the session of one and the time of the other.
         """
-        if self._waiting >= WAITING_MAX:
+        if self._waiting >= WAITING_MAX or peer in self._renewing:
             then(Unavailable("Too many tokens are being looked into.", retry_after=RETRY_AFTER))
             return
         self._waiting += 1
+        self._renewing.add(peer)
         gevent.spawn(self._renew, peer, token, then)
 
     def _renew(self, peer: Peer, token: str, then: Then) -> None:
-        before = peer.sign_in_session, peer.issued_at
         try:
-            found = _same(peer, self._verifier.check(token))
-            # First the connection is known by it, then Redis is asked: a revocation between the two finds it too.
-            peer.sign_in_session, peer.issued_at = found.session, found.issued_at
-            standing = self._revocations.standing(peer.app, peer.user, found.session)
-            if not standing.allows(found.issued_at):
-                raise TokenInvalid("This token was revoked.")
+            found: Verdict = self._renewed(peer, token)
         except AppError as error:
-            peer.sign_in_session, peer.issued_at = before
-            then(error)
-        else:
-            then(found)
+            found = error
         finally:
             self._waiting -= 1
+            self._renewing.discard(peer)
+        then(found)
+
+    def _renewed(self, peer: Peer, token: str) -> Principal:
+        found = _same(peer, self._verifier.check(token))
+        # Until it is known to be good the connection is found by what it has: that may be revoked just now.
+        self._unrevoked(found)
+        peer.sign_in_session, peer.issued_at = found.session, found.issued_at
+        try:
+            # Again: what was revoked before the connection was known by it was told to nobody.
+            self._unrevoked(found)
+        except TokenInvalid:
+            end(peer)
+            raise
+        return found
+
+    def _unrevoked(self, found: Principal) -> None:
+        standing = self._revocations.standing(found.app, found.user or "", found.session)
+        if not standing.allows(found.issued_at):
+            raise TokenInvalid("This token was revoked.")
 
     def _soon(self, token: str, judge: Callable[[Principal], Principal], then: Then) -> None:
         """Answer at once what can be; wait in a greenlet for keys that may be on their way."""
