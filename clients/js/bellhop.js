@@ -11,6 +11,7 @@ const STREAMS = ["me", "all"];
 const TERMINAL = new Set([4001, 4003]); // close codes that say: do not come back by yourself
 const TOKEN_EXPIRED = 4011;
 const GAP = 4010;
+const AGAIN = "watch"; // the ref of what the client asks by itself; those of requests are r1, r2 …
 const OURS = 4000; // we give the connection up (silent, no welcome, a handler failed) and come back
 const LONGEST_ADVICE = 3600; // seconds; a longer retry_after, or one below 0, is taken for a mistake
 
@@ -41,6 +42,53 @@ export function positionOf(given) {
   return { epoch: given.epoch, me: whole(given.me), all: whole(given.all) };
 }
 
+/**
+ * The watched users with what was last known of each (null: nothing yet). A node forgets whom a connection watched, so
+ * the client asks again on each later one. A watch that the server refuses is forgotten; one that timed out is not.
+ */
+class Watching {
+  #known = new Map(); // user → online
+  againAt = null; // when to ask again, if no answer comes
+
+  /** A program asks for more or fewer. */
+  asked({ type, users }) {
+    if (type === "watch") for (const user of users) if (!this.#known.has(user)) this.#known.set(user, null);
+    if (type === "unwatch") for (const user of users ?? [...this.#known.keys()]) this.#known.delete(user);
+  }
+
+  /** One frame for all of them, less those that an open request is the first to ask for. */
+  again(requests, until) {
+    const open = requests.filter(({ type }) => type === "watch").flatMap(({ users }) => users);
+    const users = [...this.#known].filter(([user, online]) => online !== null || !open.includes(user)).map(([user]) => user);
+    this.againAt = users.length ? until : null;
+    return users.length ? [send({ type: "watch", users, ref: AGAIN })] : [];
+  }
+
+  /** Take what the answer to a request (none: to `again`) says; tells of those who are not as they were known. */
+  learn(answer, request) {
+    if (answer.ref !== AGAIN && request?.type !== "watch") return [];
+    if (answer.type === "error") {
+      for (const user of request?.users ?? []) if (this.#known.get(user) === null) this.#known.delete(user);
+      if (answer.ref === AGAIN && !answer.retryable) this.againAt = null;
+      return [];
+    }
+    if (answer.ref === AGAIN) this.againAt = null;
+    return (answer.result?.users ?? []).flatMap(({ user, online }) => {
+      const before = this.#known.get(user);
+      if (before === undefined) return [];
+      this.#known.set(user, online);
+      return before === null || before === online ? [] : [emit("presence", { user, online, at: null })]; // nobody heard when
+    });
+  }
+
+  /** Tell what a signal says of a watched user. */
+  heard({ signal, user, online, at = null }) {
+    if (signal !== "presence" || !this.#known.has(user) || typeof online !== "boolean") return [];
+    this.#known.set(user, online);
+    return [emit("presence", { user, online, at })];
+  }
+}
+
 /** Frames in, actions out. One thing at a time: after `show` or `lost` comes `done` or `failed`. */
 export class Protocol {
   #phase = "idle"; // idle, connecting, replaying, online, leaving, stopped
@@ -59,6 +107,7 @@ export class Protocol {
   #ackAt = null;
   #refs = 0;
   #requests = new Map(); // ref → {frame, until}
+  #watching = new Watching();
 
   constructor(position = positionOf(null), { tuning = {}, renews = true } = {}) {
     this.position = position;
@@ -104,7 +153,7 @@ export class Protocol {
       case "caught_up": return this.#replayAwaited ? this.#caughtUp(frame) : [];
       case "state":
       case "retract":
-      case "signal": return [emit(frame.type, frame), ...this.#counts(frame)];
+      case "signal": return [emit(frame.type, frame), ...this.#counts(frame), ...this.#watching.heard(frame)];
       case "expiring": return [emit(frame.type, fieldsOf(frame))];
       default: return [];
     }
@@ -145,6 +194,7 @@ export class Protocol {
    * the code: behind a cut that is only 1006.
    */
   closed(now, code, reason, jitter, retryAfter = 0) {
+    this.#watching.againAt = null;
     if (this.#phase === "stopped" || this.#phase === "idle") return [];
     const bye = this.#bye ?? {};
     const ended = whole(bye.code) || code;
@@ -173,10 +223,11 @@ export class Protocol {
     return this.#live ? this.#flushAck() : [];
   }
 
-  /** Ask for `read`, `seen`, `archive` or `send`: sent when online, and again after a cut, for it is idempotent. */
+  /** Ask for `read`, `send`, `watch` and the like: sent when online, and again after a cut, for it is idempotent. */
   request(kind, fields, now) {
     const ref = `r${(this.#refs += 1)}`;
     const frame = { type: kind, ...fields, ref };
+    this.#watching.asked(frame);
     this.#requests.set(ref, { frame, until: now + this.tuning.requestWait });
     if (this.#phase === "stopped") return { ref, actions: this.#refuse() };
     return { ref, actions: this.#live ? [send(frame)] : [] };
@@ -190,6 +241,7 @@ export class Protocol {
       this.#requests.delete(ref);
       out.push({ do: "settle", ref, error: problem("timeout", "no answer in time", true) });
     }
+    if (this.#watching.againAt !== null && now >= this.#watching.againAt) out.push(...this.#watchAgain(now));
     if (this.#phase === "connecting" && now - this.#beganAt >= this.tuning.welcomeWait)
       return [...out, ...this.#giveUp(OURS, "no welcome")];
     if (!this.#live) return out;
@@ -206,6 +258,7 @@ export class Protocol {
   /** When `tick` has something to do next; null: nothing is awaited. */
   nextAt() {
     const times = [...this.#requests.values()].map(({ until }) => until);
+    if (this.#watching.againAt !== null) times.push(this.#watching.againAt);
     if (this.#phase === "connecting") times.push(this.#beganAt + this.tuning.welcomeWait);
     if (this.#live) {
       const pinged = this.#pingedAt;
@@ -225,6 +278,7 @@ export class Protocol {
     this.#phase = waits ? "replaying" : "online";
     const { user = null, connection = null, recovered = null, expires_at = null } = frame;
     const out = [status(this.#phase, { user, connection, recovered, expires_at })];
+    out.push(...this.#watchAgain(now));
     for (const { frame: request } of this.#requests.values()) out.push(send(request));
     out.push(...this.#counts(frame));
     if (movedHouse || frame.recovered === false)
@@ -295,12 +349,18 @@ export class Protocol {
 
   #answer(frame) {
     const failed = frame.type === "error";
+    const news = this.#watching.learn(frame, this.#requests.get(frame.ref)?.frame);
     if (this.#requests.delete(frame.ref)) {
       if (failed) return [{ do: "settle", ref: frame.ref, error: fieldsOf(frame) }];
       const result = frame.result ?? {};
-      return [...this.#counts(result), { do: "settle", ref: frame.ref, result }];
+      return [...this.#counts(result), ...news, { do: "settle", ref: frame.ref, result }];
     }
-    return failed ? [emit("error", fieldsOf(frame))] : [];
+    return failed ? [emit("error", fieldsOf(frame))] : news;
+  }
+
+  #watchAgain(now) {
+    const open = [...this.#requests.values()].map(({ frame }) => frame);
+    return this.#watching.again(open, now + this.tuning.requestWait);
   }
 
   #advance(stream, seq, now) {
@@ -348,6 +408,7 @@ export class Protocol {
   #refuse() {
     const refs = [...this.#requests.keys()];
     this.#requests.clear();
+    this.#watching.againAt = null;
     return refs.map((ref) => ({ do: "settle", ref, error: problem("stopped", "the client has stopped", false) }));
   }
 
@@ -454,7 +515,7 @@ export class Bellhop {
 
   /**
    * Call `handler` with each `event`'s payload; returns the function that ends it. Events: notification, lost, status,
-   * counts, state, retract, signal, acked, failed, error. A handler of notification or lost may return a promise; if
+   * counts, state, retract, signal, presence, acked, failed, error. A handler of notification or lost may return a promise; if
    * it fails, the position does not move and the server sends again.
    */
   on(event, handler) {
@@ -486,6 +547,13 @@ export class Bellhop {
     const audience = typeof to === "string" ? { users: [to] } : to;
     return this.#request("send", { to: audience, event, data, key: unique(), ...options });
   }
+  /**
+   * Be told by `presence` who of these comes and leaves, on later connections too; resolves with who is online now,
+   * `{users: [{user, online}]}`. Needs the right to.
+   */
+  watch(users) { return this.#request("watch", { users: [users].flat() }); }
+  /** No longer; without names for all. Resolves with `{watching}`, how many are left. */
+  unwatch(users) { return this.#request("unwatch", users == null ? {} : { users: [users].flat() }); }
 
   /** Drop the socket as a bad network would, and come back after `away` seconds. For tests and demonstrations. */
   cut(away = 0) {

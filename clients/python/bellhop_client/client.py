@@ -9,7 +9,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from bellhop_client.actions import (
     Action,
@@ -25,13 +24,13 @@ from bellhop_client.actions import (
     Show,
     Stop,
 )
+from bellhop_client.asking import Asking
 from bellhop_client.listeners import Handler, Listeners
 from bellhop_client.opening import SignIn, opening
 from bellhop_client.outside import REAL, Outside
 from bellhop_client.protocol import Protocol
 from bellhop_client.renewing import TokenSource, renew
 from bellhop_client.reply import Reply
-from bellhop_client.requests import sending
 from bellhop_client.storage import MemoryStorage, Storage
 from bellhop_client.transport import ABNORMAL, Alive, Closed, Text, Transport
 from bellhop_client.tuning import Tuning
@@ -39,7 +38,7 @@ from bellhop_client.tuning import Tuning
 log = logging.getLogger("bellhop_client")
 
 
-class Bellhop:
+class Bellhop(Asking):
     """Follow a user's notifications. `on(...)` handlers, then `start()`; `stop()` sends the last ack.
 
     `url` may be several nodes: after a connection ends the next one is tried. `token` is a token or a function that
@@ -113,22 +112,6 @@ class Bellhop:
                 case _:
                     return
         self._decide(self._protocol.leave)
-
-    def read(self, ids: Sequence[str]) -> Reply:
-        """Mark as read."""
-        return self._request("read", {"ids": list(ids)})
-
-    def seen(self, ids: Sequence[str]) -> Reply:
-        """Mark as seen."""
-        return self._request("seen", {"ids": list(ids)})
-
-    def archive(self, ids: Sequence[str]) -> Reply:
-        """Put away."""
-        return self._request("archive", {"ids": list(ids)})
-
-    def send(self, to: str | Frame, event: str, data: Frame | None = None, **options: Any) -> Reply:
-        """Send to a user, or to whom `to` names; answers `{id, status}`. Needs the right to."""
-        return self._request("send", sending(to, event, data or {}, options))
 
     def __enter__(self) -> "Bellhop":
         self.start()

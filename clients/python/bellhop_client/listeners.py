@@ -20,6 +20,7 @@ EVENTS = (
     "state",
     "retract",
     "signal",
+    "presence",
     "expiring",
     "acked",
     "failed",

@@ -26,8 +26,9 @@ from bellhop_client.actions import (
     fields_of,
     whole,
 )
-from bellhop_client.requests import Requests, error
+from bellhop_client.requests import error
 from bellhop_client.tuning import GAP, OURS, Phase, Tuning
+from bellhop_client.watching import Watching
 
 LIVE = frozenset({Phase.REPLAYING, Phase.ONLINE})
 NEW = Position()
@@ -43,7 +44,7 @@ class Protocol:
         self._tuning = tuning
         self._renews = renews
         self._acks = Acks(tuning.ack_every, tuning.ack_after)
-        self._requests = Requests(tuning.request_wait)
+        self._requests = Watching(tuning.request_wait)
         self._pending: Show | Lost | None = None
         self._bye: Frame | None = None
         self._replay_awaited = False
@@ -88,7 +89,7 @@ class Protocol:
             case "caught_up" if self._replay_awaited:
                 out = self._caught_up(frame)
             case "state" | "retract" | "signal":
-                out = [Emit(kind, frame), *self._counts(frame)]
+                out = [Emit(kind, frame), *self._counts(frame), *self._requests.heard(frame)]
             case "expiring":
                 out = [Emit(kind, fields_of(frame))]
             case "bye":
@@ -126,6 +127,7 @@ class Protocol:
         self, now: float, code: int, reason: str = "", *, jitter: float, retry_after: float | None = None
     ) -> list[Action]:
         """The socket is gone, or was never there: come back, when, and with a fresh token or not."""
+        self._requests.parted()
         if self.phase in (Phase.STOPPED, Phase.IDLE):
             return []
         ending = backoff.ending(code, reason, self._bye, retry_after=retry_after, renews=self._renews)
@@ -147,7 +149,7 @@ class Protocol:
         return [*last, Close(1000, "done"), *self._stop(1000, "done")]
 
     def request(self, kind: str, fields: Frame, now: float) -> tuple[str, list[Action]]:
-        """Ask for `read`, `seen`, `archive` or `send`: sent when online, and again after a cut."""
+        """Ask for `read`, `send`, `watch` and the like: sent when online, and again after a cut."""
         ref, frame = self._requests.add(kind, fields, now)
         if self.phase is Phase.STOPPED:
             return ref, self._requests.refuse()
@@ -199,7 +201,7 @@ class Protocol:
         waits = moved_house or recovered is not True
         self.phase = Phase.REPLAYING if waits else Phase.ONLINE
         out: list[Action] = [_status("replaying" if waits else "online", **hello)]
-        out += [Send(request) for request in self._requests.frames()]
+        out += self._requests.resume(now)
         out += self._counts(frame)
         if moved_house or recovered is False:
             return [*out, self._lose("epoch" if moved_house else "not_recovered", theirs)]
@@ -261,12 +263,13 @@ class Protocol:
 
     def _answer(self, frame: Frame) -> list[Action]:
         ref, result = frame.get("ref"), frame.get("result")
+        news = self._requests.learn(frame)
         if self._requests.take(ref):
             if frame["type"] == "error":
                 return [Settle(str(ref), error=fields_of(frame))]
             answer: Frame = result if isinstance(result, dict) else {}
-            return [*self._counts(answer), Settle(str(ref), result=answer)]
-        return [Emit("error", fields_of(frame))] if frame["type"] == "error" else []
+            return [*self._counts(answer), *news, Settle(str(ref), result=answer)]
+        return [Emit("error", fields_of(frame))] if frame["type"] == "error" else news
 
     # Position and endings
 

@@ -1,4 +1,4 @@
-"""What was asked over the socket (`read`, `seen`, `archive`, `send`) and has no answer yet.
+"""What was asked over the socket (`read`, `seen`, `archive`, `send`, `watch`, `unwatch`) and has no answer yet.
 
 Every request is idempotent (what is sent carries a `key`), so those without an answer are asked again on the next
 connection.

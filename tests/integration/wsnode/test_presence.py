@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from bellhop_client import Bellhop
 
 from shared.auth.tokens import issue
 from shared.protocol.visit import Visit
@@ -228,6 +229,28 @@ def test_a_watch_that_cannot_be_is_refused(nodes, frame: dict[str, Any], code: s
     error = seeing.wait("error")
     assert (error["ref"], error["code"]) == (7, code)
     seeing.socket.close()
+
+
+def test_the_reference_client_watches_again_after_its_node_cut_it(world, nodes, user):
+    leaving = world()
+    now = int(time.time() * 1000)
+    token = issue(leaving.settings, user="seer", app="main", ttl=600, now=now, scopes=["presence:read"])
+    told: list[dict[str, Any]] = []
+    bell = Bellhop([f"ws://127.0.0.1:{node.port}/ws" for node in (leaving, nodes[1])], token)
+    statuses: list[str] = []
+    bell.on("presence", told.append)
+    bell.on("status", lambda status: statuses.append(status["status"]))
+    with bell:
+        assert bell.watch(user).result() == {"users": [{"user": user, "online": False}]}
+        client = online(nodes[0], user)
+        wait_until(lambda: [(one["user"], one["online"]) for one in told] == [(user, True)])
+        assert told[0]["at"].endswith("Z")
+
+        leaving.stop()
+        wait_until(lambda: statuses.count("online") == 2)
+        client.socket.close()
+
+        wait_until(lambda: [one["online"] for one in told] == [True, False])
 
 
 def test_watching_needs_the_right(nodes, user):

@@ -155,6 +155,29 @@ test("what is sent names its receivers and is known when it is repeated", async 
   await again;
 });
 
+test("who is watched is watched again after a cut", async () => {
+  const { client, clock, sockets, online } = setUp();
+  const told = [];
+  client.on("presence", (payload) => told.push(payload));
+  const socket = await online();
+
+  const state = { users: [{ user: "bob", online: false }] };
+  const watched = client.watch("bob");
+  assert.deepEqual(socket.sent, [{ type: "watch", users: ["bob"], ref: "r1" }]);
+  await socket.get({ type: "reply", ref: "r1", result: state });
+  assert.deepEqual(await watched, state);
+  await socket.end(1006);
+  await clock.to(1_000);
+  sockets[1].open();
+  await sockets[1].get(WELCOME);
+  assert.deepEqual(sockets[1].sent, [{ type: "watch", users: ["bob"], ref: "watch" }]);
+  await sockets[1].get({ type: "reply", ref: "watch", result: { users: [{ user: "bob", online: true }] } });
+  assert.deepEqual(told, [{ user: "bob", online: true, at: null }]);
+  client.unwatch().catch(() => {});
+
+  assert.deepEqual(sockets[1].sent.at(-1), { type: "unwatch", ref: "r2" });
+});
+
 test("a refused request rejects with what the server said", async () => {
   const { client, online } = setUp();
   const socket = await online();

@@ -265,6 +265,29 @@ def test_what_is_sent_names_its_receivers_and_is_known_when_it_is_repeated(world
     assert reply.result(PATIENCE) == {"id": "n9", "status": "accepted"}
 
 
+def test_who_is_watched_is_watched_again_after_a_cut(world, make):
+    client = make()
+    told = Heard()
+    client.on("presence", told.hear("presence"))
+    wire = started(client, world)
+    status_is(client, "online")
+
+    reply = client.watch("bob")
+    assert wire.take() == {"type": "watch", "users": ["bob"], "ref": "r1"}
+    state = {"users": [{"user": "bob", "online": False}]}
+    wire.give({"type": "reply", "ref": "r1", "result": state})
+    assert reply.result(PATIENCE) == state
+    second = world.wire()
+    second.give(WELCOME)
+    wire.end(1006)
+    assert second.take() == {"type": "watch", "users": ["bob"], "ref": "watch"}
+    second.give({"type": "reply", "ref": "watch", "result": {"users": [{"user": "bob", "online": True}]}})
+    told.until(lambda: told.of("presence") == [{"user": "bob", "online": True, "at": None}])
+    client.unwatch()
+
+    assert second.take() == {"type": "unwatch", "ref": "r2"}
+
+
 def test_refused_request_raises_what_the_server_said(world, make):
     client = make()
     wire = started(client, world)
