@@ -11,7 +11,7 @@ from api.routing import Operation, body
 from api.schemas.common import Listing
 from api.schemas.presence import ConnectionOut, ConnectionsQuery, PresenceIn, PresenceOut, PresencesOut
 from shared.db import DatabaseUnavailable
-from shared.errors import NotFound, Unavailable
+from shared.errors import InvalidRequest, NotFound, Unavailable
 
 PRESENCE: Final = (
     Operation(
@@ -22,12 +22,13 @@ PRESENCE: Final = (
         about="Tell whether a user is online, and on which nodes.",
         scope="presence:read",
         answers={200: PresenceOut},
-        errors=(Unavailable, DatabaseUnavailable),
+        errors=(InvalidRequest, Unavailable, DatabaseUnavailable),
     ),
     Operation(
         method="POST",
         path="/v1/presence",
         resource="presence",
+        suffix="many",
         area="Presence",
         about="Tell which of up to 1,000 users are online.",
         scope="presence:read",

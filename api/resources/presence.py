@@ -23,7 +23,7 @@ class PresenceBox(Resource):
         check_at("id", USER_ID, user, USER_ID_SHAPE)
         reply(resp, self._presences.one(req.app, user))
 
-    def on_post(self, req: ApiRequest, resp: falcon.Response) -> None:
+    def on_post_many(self, req: ApiRequest, resp: falcon.Response) -> None:
         """Tell it of many."""
         reply(resp, {"items": self._presences.many(req.app, req.body["users"])})
 

@@ -202,4 +202,4 @@ def test_poison_arguments_are_refused_and_the_worker_goes_on(stage):
     ids = stage.post(entry("ana"))
 
     eventually(lambda: stage.published(ids))
-    assert worker.metric("bellhop_jobs_total", outcome="rejected") == 2
+    assert worker.metric("bellhop_jobs_total", outcome="rejected") == 3

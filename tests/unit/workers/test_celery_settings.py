@@ -95,6 +95,7 @@ def test_beat_ticks_each_job_in_its_period():
         "bellhop.expire": 10.0,
         "bellhop.purge": 60.0,
         "bellhop.fire": 1.0,
+        "bellhop.presence": 1.0,
     }
     assert {entry["options"]["queue"] for entry in table.values()} == {"maintenance"}
 

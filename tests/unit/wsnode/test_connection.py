@@ -1,6 +1,7 @@
 """A connection in a dialect that never confirms, and what it does with what its client sends."""
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from shared.auth.principal import Principal, user_principal
 from shared.auth.tokens import TokenInvalid
 from shared.clock import SystemClock
+from shared.errors import AppError
 from shared.protocol.envelope import TailFrame
 from shared.redis.streams import Since
 from tests.model.wire import Loop, Wire
@@ -35,8 +37,20 @@ class Services:
         self.sends: list[tuple[Send, Waiting]] = []
         self.left_reason: Any = None
 
-    def sign_in(self, token: str) -> Principal:
-        return self.identify(token)
+    @property
+    def vetting(self) -> "Services":
+        return self
+
+    def soon(self, token: str, then: Callable[[Principal | AppError], None]) -> None:
+        try:
+            then(self.identify(token))
+        except AppError as error:
+            then(error)
+
+    def same(self, peer: Connection, token: str, then: Callable[[Principal | AppError], None]) -> None:
+        self.soon(
+            token, lambda found: then(found if getattr(found, "user", "") == peer.user else TokenInvalid())
+        )
 
     def identify(self, token: str) -> Principal:
         if token not in ("ana", "bob"):
@@ -46,7 +60,7 @@ class Services:
     def joined(self, peer: Any, since: Since) -> None:
         pass
 
-    def left(self, peer: Any) -> None:
+    def left(self, peer: Any, code: int, reason: str) -> None:
         pass
 
     def acked(self, peer: Any, acked: Acked) -> None:
