@@ -36,7 +36,7 @@ def test_no_text_of_a_notification_is_run(open_page, http) -> None:
         answer = http.post("/v1/notifications", {"to": {"users": [ana]}, "event": "hostile", "data": sent})
         assert answer.status == 202
 
-    expect(page.locator("#list > li")).to_have_count(len(HOSTILE))
+    # What other tests sent to everyone is in the list too.
     for text in HOSTILE:
         expect(page.locator("#list > li").filter(has_text=text).first).to_be_visible()
     for item in page.locator("#list > li").all():
