@@ -123,6 +123,10 @@ class Vets(Protocol):
         """Whose a handshake's credential is; this one may wait. Raises an AppError."""
         ...
 
+    def still(self, found: Principal) -> Verdict:
+        """Whether whom a handshake's credential named gets in now: others of theirs may have come meanwhile."""
+        ...
+
     def soon(self, token: str, then: Then) -> None:
         """Tell `then` whom a token lets in or why nobody."""
         ...

@@ -61,6 +61,8 @@ class Transport(ABC):
 
     def watch(self, ahead: bytes) -> None:
         """Begin to read; `ahead` came with the handshake."""
+        if self._state is State.CLOSED:  # a first write has shown that the client is gone
+            return
         self._reader.start(self._readable)
         if ahead:
             self._feed(ahead)

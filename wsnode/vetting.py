@@ -60,6 +60,13 @@ class Vetting:
         """Whom a token lets in; may wait. Raises an AppError."""
         return self._entering(self._verifier.check(token))
 
+    def still(self, found: Principal) -> Verdict:
+        """Whether whom a handshake's credential named gets in now: others of theirs may have come meanwhile."""
+        try:
+            return self._entering(found)
+        except AppError as error:
+            return error
+
     def soon(self, token: str, then: Then) -> None:
         """Tell `then` whom a token lets in or why nobody, at once where that is known here. Never blocks."""
         self._soon(token, self._entering, then)

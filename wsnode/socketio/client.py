@@ -86,13 +86,14 @@ class Client(Carried):
     def _connect(self, namespace: str, auth: dict[str, Any]) -> None:
         if namespace != packets.NAMESPACE:
             self.write(_text(packets.refused(namespace, "Invalid namespace")))
-        elif not self.signed_in:
+        elif not self.signed_in and self._early is None:
             try:
                 self.dialect = dialects.of(auth, brought=_brings(auth))
                 since = _since(auth)
             except AppError as error:
                 self._turn_away(error, auth)
             else:
+                self._early = []  # one CONNECT is looked into, whatever else comes meanwhile
                 self._judge(auth, lambda found: self._judged(found, since, auth))
 
     def _judge(self, auth: dict[str, Any], then: Then) -> None:
@@ -105,11 +106,8 @@ class Client(Carried):
             self._services.vetting.redeem(ticket, self.origin, then)
         else:
             self.sign_in = self.way
-            then(
-                self.verdict
-                if self.verdict is not None
-                else Unauthenticated("Bring a token or a ticket in auth.")
-            )
+            found = self.verdict or Unauthenticated("Bring a token or a ticket in auth.")
+            then(found if isinstance(found, AppError) else self._services.vetting.still(found))
 
     def _judged(self, found: Verdict, since: Since, auth: dict[str, Any]) -> None:
         if not self.open or self.signed_in:
@@ -122,7 +120,8 @@ class Client(Carried):
     def _welcome(self, principal: Principal, since: Since) -> None:
         self.verdict = None
         self.write(_text(packets.connected(self.name)))
-        self.admit(principal, since)
+        if self.open:  # writing may have shown that the client is gone: it would stay in the hub for ever
+            self.admit(principal, since)
 
     def _turn_away(self, error: AppError, auth: dict[str, Any]) -> None:
         """Say no in the way that this client understands, and close."""

@@ -202,8 +202,8 @@ class Lobby:
             )
             client.way, client.verdict, client.origin = way, verdict, request.headers.get("origin")
             client.sends = self._sends
+            self._host.receive(client, address)  # before anything is written: that may show that it is gone
             client.write(wire.text(self._opening(sid, upgrades=not upgraded).encode()))
-            self._host.receive(client, address)
             if self._host.reason is not None:  # it came while the others were being sent away
                 client.leave(CloseCode.GOING_AWAY, self._host.reason)
             return client
