@@ -226,7 +226,8 @@ class Connection(Following):
         else:
             self.admit(found, since)
             for message in early:
-                self.obey(message)
+                if self.open:  # the answer to one may show that the client is gone
+                    self.obey(message)
 
     def _renewed(self, found: Principal | AppError, asked: Waiting) -> None:
         """The connection goes on with another token, or with the one it has."""

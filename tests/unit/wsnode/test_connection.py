@@ -236,3 +236,15 @@ def test_a_dialect_may_change_while_it_waits_for_what_it_missed():
     stage.frame(1)
     assert [frame["type"] for frame in stage.heard()] == ["NOTIFICATION"] * 2
     assert stage.services.acks == [Acked(2, 0)]
+
+
+def test_what_came_early_is_not_done_for_a_client_that_is_gone():
+    stage = Stage(native, signed_in=False)
+    waits: list[Callable[[Principal], None]] = []
+    stage.services.soon = lambda _, then: waits.append(then)  # type: ignore[method-assign,assignment]
+    stage.say({"type": "auth", "token": "ana"}, {"type": "ping"})
+    stage.say({"type": "send", "to": {"users": ["bob"]}, "event": "e", "ref": 1})
+    stage.wire.closed = True
+    waits[0](stage.services.identify("ana"))
+    assert not stage.connection.open
+    assert stage.services.sends == []
