@@ -65,8 +65,11 @@ class Delivery:
             except Exception:
                 # One envelope that we handle wrongly must not make the node deaf to all others.
                 log.exception("envelope_failed", size=len(raw))
-        self._broadcasts.flush()
-        self._unicasts.flush()
+        for flush in (self._broadcasts.flush, self._unicasts.flush):
+            try:
+                flush()
+            except Exception:
+                log.exception("flush_failed")  # the same: who missed something finds the gap
         self._ledger.settle()
 
     def tell(self) -> None:

@@ -23,6 +23,9 @@ USERS_MAX: Final = 100
 """Users that one frame names, and topics."""
 
 EXCLUDE_MAX: Final = 1000
+DEPTH_MAX: Final = 31
+"""Levels of `data`; as deep as the HTTP interface takes it, where the body around it is one more."""
+
 KEY_MAX: Final = 200
 _TO: Final = frozenset({"users", "topics", "everyone", "exclude"})
 _LATER: Final = ("send_at", "send_at_zone")
@@ -76,6 +79,8 @@ def entry(doc: Mapping[str, Any], sender: Sender, limits: Limits, stamp: Stamp) 
     data = doc.get("data", {})
     if not isinstance(data, dict):
         raise _invalid("data", "Must be an object.")
+    if _is_deeper(data, DEPTH_MAX):
+        raise _invalid("data", f"Nested deeper than {DEPTH_MAX} levels.")
     data_json = orjson.dumps(data)
     if len(data_json) > limits.entry_max:
         raise BodyTooLarge(f"A notification may hold {limits.entry_max} bytes.")
@@ -165,6 +170,21 @@ def _names(field: str, value: Any, good: Callable[[Any], bool], most: int) -> tu
         if not (isinstance(one, str) and good(one)):
             raise _invalid(f"{field}[{place}]", "Not a name that can be meant here.")
     return tuple(value)
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether objects and lists stand in one another more than so often. Level by level: it may be very deep."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _ttl(value: Any, limits: Limits) -> int:

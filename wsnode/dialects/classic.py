@@ -57,7 +57,8 @@ def notification(stream: str, seq: int, prev: int, fragment: bytes, user: str | 
     if "from" in doc and isinstance(data, dict):
         # Last, so that nobody gives himself another name.
         data = {**_content(data), **data, "id": doc["id"], "from": doc["from"]}
-    frame = wire.text(orjson.dumps({"type": "NOTIFICATION", "data": data}))
+    # Put together, not dumped as one: data may be nested as deeply as orjson goes, and no deeper.
+    frame = wire.text(b'{"type":"NOTIFICATION","data":%b}' % orjson.dumps(data))
     _last[0] = (fragment, frame)
     return frame
 

@@ -119,3 +119,10 @@ def test_a_token_that_is_none_does_not_pass_for_no_token():
     found = decode(type="message", to="bob", content="hi", token=5)
     assert isinstance(found, Send)
     assert found.token == ""
+
+
+def test_data_is_shown_however_deep_it_is_nested():
+    data: dict[str, Any] = {}
+    for _ in range(253):  # with the frame around it more than orjson writes
+        data = {"a": data}
+    assert out(data)["data"] == data

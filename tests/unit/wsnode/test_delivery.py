@@ -296,3 +296,17 @@ def test_what_is_about_no_stream_goes_to_whom_it_is_for():
     node.deliver(b'1 presence main\n{"user":"an a","online":true,"at":5}')
 
     assert node.told == [("presence", Presence("main", "an a", True, 5))]
+
+
+def test_a_dialect_that_fails_does_not_make_the_node_deaf():
+    class Failing:
+        acks = True
+
+        def notification(self, *_: Any) -> bytes:
+            raise TypeError
+
+    ana, bob = Peer(1, "ana"), Peer(2, "bob")
+    ana.dialect = Failing()
+    Node(ana, bob).deliver(frames(Item("bob", 1, 0, 0)), everyone(1))
+    assert bob.sends == [me(1)]
+    assert bob.session.all == 0  # it finds the gap

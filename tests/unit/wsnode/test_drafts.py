@@ -104,3 +104,20 @@ def test_the_key_of_a_repetition():
     for bad in ("", "x" * 201, 5, "a\x00"):
         with pytest.raises(InvalidRequest):
             drafts.key({"key": bad})
+
+
+def nested(levels: int) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for level in range(levels - 1):
+        data = {"a": [data]} if level % 2 else {"a": data}
+    return data
+
+
+def test_data_is_as_deep_as_the_http_interface_takes_it():
+    deep: Any = {}
+    for _ in range(drafts.DEPTH_MAX - 1):
+        deep = {"a": deep}
+    assert json.loads(entry(NAMED, data=deep).data_json) == deep
+    for more in ({"a": deep}, nested(900)):
+        with pytest.raises(InvalidRequest, match="31 levels"):
+            entry(NAMED, data=more)
