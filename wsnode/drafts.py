@@ -76,14 +76,7 @@ def entry(doc: Mapping[str, Any], sender: Sender, limits: Limits, stamp: Stamp) 
             raise NotSupported(f"{field}: What is sent later goes through the HTTP interface.")
     if not words.is_event(doc.get("event")):
         raise _invalid("event", "1 to 100 of A-Z a-z 0-9 . _ : / -")
-    data = doc.get("data", {})
-    if not isinstance(data, dict):
-        raise _invalid("data", "Must be an object.")
-    if _is_deeper(data, DEPTH_MAX):
-        raise _invalid("data", f"Nested deeper than {DEPTH_MAX} levels.")
-    data_json = orjson.dumps(data)
-    if len(data_json) > limits.entry_max:
-        raise BodyTooLarge(f"A notification may hold {limits.entry_max} bytes.")
+    data_json = _data(doc, limits)
     ttl = _ttl(doc.get("ttl"), limits)
     return Entry(
         id=stamp.id,
@@ -170,6 +163,18 @@ def _names(field: str, value: Any, good: Callable[[Any], bool], most: int) -> tu
         if not (isinstance(one, str) and good(one)):
             raise _invalid(f"{field}[{place}]", "Not a name that can be meant here.")
     return tuple(value)
+
+
+def _data(doc: Mapping[str, Any], limits: Limits) -> bytes:
+    data = doc.get("data", {})
+    if not isinstance(data, dict):
+        raise _invalid("data", "Must be an object.")
+    if _is_deeper(data, DEPTH_MAX):
+        raise _invalid("data", f"Nested deeper than {DEPTH_MAX} levels.")
+    data_json = orjson.dumps(data)
+    if len(data_json) > limits.entry_max:
+        raise BodyTooLarge(f"A notification may hold {limits.entry_max} bytes.")
+    return data_json
 
 
 def _is_deeper(value: Any, most: int) -> bool:
