@@ -1,8 +1,8 @@
 """A connection that polling carries until a WebSocket does, if ever: the same member of the hub all the time.
 
 Rule S. Without a socket everything written waits in the outbox, bounded as every outbox, until a GET fetches it. A
-client that never confirms has confirmed what an answer held when it comes with its next request: it cannot have lost
-that answer.
+client that never confirms has confirmed what an answer held when it comes with its next request, as a rule because it
+has read it. (A POST may overtake the answer; taking only a GET for it would repeat after each disconnect by POST.)
 """
 
 import _socket
