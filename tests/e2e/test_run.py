@@ -137,7 +137,7 @@ def test_all_that_forbids_the_start_is_printed_a_line_each_and_the_exit_code_is_
 
     assert run.text.splitlines() == [
         "bellhop: BELLHOP_NODE is no setting; did you mean BELLHOP_NODES?",
-        "bellhop: BELLHOP_JWT_SECRETS is required in production",
+        "bellhop: BELLHOP_JWT_SECRETS is required in production, unless another issuer is set",
         "bellhop: BELLHOP_FLOWER_PASSWORD is required in production: Flower must not be open",
         f"bellhop: port {ports.api} for api (BELLHOP_API_PORT) is taken",
     ]
