@@ -1,4 +1,4 @@
-"""The snippets of clients/README.md are run as they stand, with another address."""
+"""The snippets of README.md and clients/README.md are run as they stand, with another address."""
 
 import os
 import queue
@@ -14,17 +14,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "clients" / "README.md").read_text(encoding="utf-8")
+CLIENTS, FRONT = (
+    path.read_text(encoding="utf-8") for path in (ROOT / "clients" / "README.md", ROOT / "README.md")
+)
 NODE = shutil.which("node")
 PATIENCE = 20.0
 
 pytestmark = pytest.mark.browser
 
 
-def snippet(language: str) -> str:
+AROUND = {
+    "js": "const fetchToken = async () => process.env.TOKEN;\n"
+    "const show = (event, data) => console.log(event, JSON.stringify(data));\n",
+    "python": "import functools, os; token = os.environ['TOKEN']; print = functools.partial(print, flush=True)\n",
+}
+"""What README.md leaves to the reader."""
+
+
+def snippet(page: str, language: str) -> str:
     """The one code block of this language."""
-    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return code
+    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return code.replace("./bellhop.js", "./clients/js/bellhop.js")
 
 
 def node_command() -> list[str]:
@@ -34,6 +44,13 @@ def node_command() -> list[str]:
     return [NODE, *flags, "--input-type=module", "-e"]
 
 
+def command(language: str) -> list[str]:
+    """What runs a program of this language that comes as the last argument."""
+    if language == "js" and NODE is None:
+        pytest.skip("node is not installed")
+    return node_command() if language == "js" else [sys.executable, "-c"]
+
+
 @pytest.fixture
 def say(bellhop, tmp_path):
     """Runs a program as a user, and gives its lines one by one."""
@@ -41,7 +58,7 @@ def say(bellhop, tmp_path):
 
     def run(command: list[str], code: str, user: str):
         code = code.replace("ws://127.0.0.1:8001", bellhop.url("node", scheme="ws"))
-        code = code.replace("ana.position.json", str(tmp_path / "position.json"))
+        code = re.sub(r'"[a-z.]*position\.json"', f'"{tmp_path / "position.json"}"', code)
         env = {**os.environ, "TOKEN": bellhop.token(user), "PYTHONPATH": str(ROOT / "clients" / "python")}
         process = subprocess.Popen([*command, code], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
         started.append(process)
@@ -57,12 +74,20 @@ def say(bellhop, tmp_path):
 
 @pytest.mark.parametrize("language", ["js", "python"])
 def test_snippet_shows_what_is_posted(say, http, language):
-    if language == "js" and NODE is None:
-        pytest.skip("node is not installed")
     user = f"ana-{uuid.uuid4().hex[:6]}"
-    line = say(node_command() if language == "js" else [sys.executable, "-c"], snippet(language), user)
+    line = say(command(language), snippet(CLIENTS, language), user)
     assert line() == "connecting"
     until(line, "online")
+
+    http.notify(user, event="readme.shown", data={"message": "Paid."})
+
+    assert "Paid." in until(line, "readme.shown {")
+
+
+@pytest.mark.parametrize("language", ["js", "python"])
+def test_what_the_front_page_shows_first_shows_what_is_posted(say, http, language):
+    user = f"ana-{uuid.uuid4().hex[:6]}"
+    line = say(command(language), AROUND[language] + snippet(FRONT, language), user)
 
     http.notify(user, event="readme.shown", data={"message": "Paid."})
 
