@@ -10,19 +10,7 @@ from typing import Any, Final
 
 import jwt
 
-ALGORITHMS: Final[dict[str, tuple[str, str | None]]] = {
-    "RS256": ("RSA", None),
-    "RS384": ("RSA", None),
-    "RS512": ("RSA", None),
-    "PS256": ("RSA", None),
-    "PS384": ("RSA", None),
-    "PS512": ("RSA", None),
-    "ES256": ("EC", "P-256"),
-    "ES384": ("EC", "P-384"),
-    "ES512": ("EC", "P-521"),
-    "EdDSA": ("OKP", "Ed25519"),
-}
-"""What an issuer may sign with, and the type and curve of the key that it takes."""
+from shared.auth.algorithms import ALGORITHMS
 
 KEYS_MAX: Final = 50
 RSA_BITS: Final = 2048

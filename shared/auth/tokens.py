@@ -10,8 +10,9 @@ from typing import Any, Final, Protocol
 
 from shared.auth import claims as claims_of
 from shared.auth import signatures
+from shared.auth.algorithms import ALGORITHMS
 from shared.auth.claims import MAIN_APP, TokenExpired, TokenInvalid
-from shared.auth.key_set import ALGORITHMS, KeySet
+from shared.auth.key_set import KeySet
 from shared.auth.principal import Principal, user_principal
 from shared.auth.signatures import Demands, KeyUnknown, WrongSignature
 
@@ -78,7 +79,7 @@ class TokenSettings(Protocol):
 
     @property
     def issuer_algorithms(self) -> Iterable[str]:
-        """What its tokens may be signed with, of shared.auth.key_set.ALGORITHMS."""
+        """What its tokens may be signed with, of shared.auth.algorithms.ALGORITHMS."""
         ...
 
     @property

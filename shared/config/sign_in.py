@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr, field_validator
 
-from shared.auth.key_set import ALGORITHMS
+from shared.auth.algorithms import ALGORITHMS
 from shared.auth.principal import SCOPES, split_scopes
 from shared.config.declaring import NameList, in_development, own_origins, setting
 from shared.config.general import General

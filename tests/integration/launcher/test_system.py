@@ -156,7 +156,10 @@ def test_production_gets_no_generated_secret(make: Make):
     system = make(env={"BELLHOP_PROFILE": "production"}, api="")
     with pytest.raises(ConfigError) as refused:
         system.start()
-    assert "BELLHOP_JWT_SECRETS is required in production, unless another issuer is set" in refused.value.problems
+    assert (
+        "BELLHOP_JWT_SECRETS is required in production, unless another issuer is set"
+        in refused.value.problems
+    )
     assert not list(system.data.secrets.iterdir())
 
 
