@@ -158,6 +158,8 @@ class Connection(Following):
                 self._ask(message)
             case Ping(ref):
                 self.write(self.dialect.pong(ref))
+            case Auth(token, ref=None) if self.dialect.lenient:
+                self._ask(Refresh(token, None))  # a client that knows no other word for it
             case Auth(ref=ref):
                 self._refuse(Refused("conflict", "This connection has signed in.", ref))
             case Refused():

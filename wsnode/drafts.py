@@ -1,8 +1,8 @@
 """What a client asks to send: judged as the api judges it, by rights that a user can have, as a journal entry. Pure.
 
-With `messages:write` a user sends to named users and says what; what could touch notifications of others (their keys),
-the order of queues, or people whom nobody named, needs `notifications:write`. What only the database knows (segments,
-who is left out of everyone) is the api's business.
+With `messages:write` a user sends to named users and says what, with `everyone:write` to everyone; what could touch
+notifications of others (their keys), the order of queues, or topics needs `notifications:write`. What only the database
+knows (segments, topics that are left out of everyone) is the api's business.
 """
 
 from collections.abc import Callable, Mapping, Set
@@ -18,6 +18,7 @@ from shared.errors import BodyTooLarge, Forbidden, InvalidRequest, NotSupported
 from shared.protocol.journal import Entry
 
 NAMED: Final = "messages:write"
+EVERYONE: Final = "everyone:write"
 ANYBODY: Final = "notifications:write"
 USERS_MAX: Final = 100
 """Users that one frame names, and topics."""
@@ -67,8 +68,8 @@ class _Audience(NamedTuple):
 
 def entry(doc: Mapping[str, Any], sender: Sender, limits: Limits, stamp: Stamp) -> Entry:
     """The entry for a `send` frame. Raises Forbidden, InvalidRequest, NotSupported, BodyTooLarge."""
-    if not sender.scopes & {NAMED, ANYBODY}:
-        raise Forbidden(f"Sending needs the scope {NAMED} or {ANYBODY}.")
+    if not sender.scopes & {NAMED, EVERYONE, ANYBODY}:
+        raise Forbidden(f"Sending needs the scope {NAMED}, {EVERYONE} or {ANYBODY}.")
     to = _audience(doc.get("to"))
     _check_rights(doc, to, sender)
     for field in _LATER:
@@ -143,8 +144,11 @@ def _audience(to: Any) -> _Audience:
 def _check_rights(doc: Mapping[str, Any], to: _Audience, sender: Sender) -> None:
     if ANYBODY in sender.scopes:
         return
-    if to.topics or to.everyone or to.exclude_topics:
-        raise Forbidden(f"Only named users; topics and everyone need the scope {ANYBODY}.")
+    if to.topics or to.exclude_topics:
+        raise Forbidden(f"Topics need the scope {ANYBODY}.")
+    wanted = EVERYONE if to.everyone else NAMED
+    if wanted not in sender.scopes:
+        raise Forbidden(f"This audience needs the scope {wanted} or {ANYBODY}.")
     for field in ("collapse_key", "cancel_key"):
         if doc.get(field) is not None:
             raise Forbidden(f"{field} needs the scope {ANYBODY}.")

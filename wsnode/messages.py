@@ -44,7 +44,8 @@ class Refresh(NamedTuple):
     """Go on with another token of the same user."""
 
     token: str
-    ref: str | int
+    ref: str | int | None
+    """None: the dialect has none, and the connection finds one."""
 
 
 class Watch(NamedTuple):

@@ -3,6 +3,8 @@
 Rule S. Sessions, refresh tokens and tickets are those of /v1/auth; only the bodies are the contracts' own.
 """
 
+from dataclasses import replace
+
 import falcon
 
 from api.accounts import Credentials
@@ -48,5 +50,7 @@ class Doors(Resource):
         given = Credentials(MAIN_APP, said["username"], said["password"])
         grant = self._identity.accounts.sign_in(given, client_of(req.env, self._proxies))
         principal = self._authenticator.identify(f"Bearer {grant.access}")
-        ticket = self._identity.tickets.give(principal, req.env.get("HTTP_ORIGIN"))
+        # Nothing but the socket comes of this session, so nothing could renew a token: it lasts as the session does.
+        until = (principal.issued_at or 0) + grant.refresh_in * 1000
+        ticket = self._identity.tickets.give(replace(principal, expires_at=until), req.env.get("HTTP_ORIGIN"))
         reply(resp, {"sessionId": ticket["ticket"]})

@@ -26,6 +26,7 @@ SCOPES: Final[dict[str, str]] = {
     "keys:write": "Create and revoke API keys; a key gives away only scopes that it holds itself.",
     "keys:read": "List API keys.",
     "messages:write": "Send to named users over a socket; `notifications:write` allows it too.",
+    "everyone:write": "Send to everyone over a socket; `notifications:write` allows it too.",
     "presence:read": "See who is online, and be told of it.",
     "inbox:read": "Read one's own inbox; every user's token has it, an API key never.",
     "inbox:write": "Mark in one's own inbox; every user's token has it, an API key never.",

@@ -42,9 +42,9 @@ class SignIn(General):
     )
     issuer_apps: NameList = setting(("main",), "The apps that tokens of that issuer may name.")
     user_scopes: NameList = setting(
-        lambda data: ("messages:write", "presence:read") if in_development(data) else (),
+        lambda data: ("messages:write", "everyone:write", "presence:read") if in_development(data) else (),
         "Scopes that every user's token has besides those it names, comma separated.",
-        shown="messages:write,presence:read in development, none in production",
+        shown="messages:write,everyone:write,presence:read in development, none in production",
     )
     token_ttl: int = setting(
         3600, "Life of a token issued by `make token` and the development sign-in.", "seconds", ge=1

@@ -1,7 +1,9 @@
 """One running Bellhop for all contracts: the processes of the Procfile, as `make run` starts them."""
 
+import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from launcher.environment import ROOT
 from launcher.system import Ports, System
 from tests.compat.programs import NODE_TESTS, Program, curl
 from tests.e2e.http import Http
@@ -21,6 +24,42 @@ def bellhop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     env = {"BELLHOP_LOG_FORMAT": "json", "BELLHOP_LOG_LEVEL": "debug"}
     with System(tmp_path_factory.mktemp("compat"), ports=Ports.free(), env=env) as system:
         yield system
+
+
+MOVED = {
+    "BELLHOP_PROFILE": "production",
+    "BELLHOP_QUERY_TOKEN": "true",
+    "BELLHOP_USER_SCOPES": "messages:write,everyone:write",
+    "BELLHOP_ORIGINS": "http://localhost:8080,https://yourapp.com",
+    "BELLHOP_LIMIT_KEY": "100/15m",
+    "BELLHOP_LIMIT_ADDRESS": "100/15m",
+    "BELLHOP_SOCKET_LIMIT": "10/1m",
+    "BELLHOP_PRESENCE_BROADCAST": "true",
+}
+"""What docs/compatibility.md tells those to set who move, with the examples of its table."""
+
+
+@pytest.fixture(scope="package")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The same in production, as whoever moves there sets it up; tokens of accounts live for as short as they can."""
+    env = {
+        **MOVED,
+        "BELLHOP_JWT_SECRETS": f"new:{secrets.token_hex(32)},old:{secrets.token_hex(32)}",
+        "BELLHOP_FLOWER_PASSWORD": secrets.token_hex(16),
+        "BELLHOP_ACCESS_LIFE": "10",
+    }
+    with System(tmp_path_factory.mktemp("production"), ports=Ports.free(), env=env) as system:
+        yield system
+
+
+@pytest.fixture(scope="package")
+def production_key(production: System) -> str:
+    """The first API key, made by the command of the page."""
+    command = [sys.executable, "-m", "api.first_key"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=production.environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.splitlines()[-1]
 
 
 @pytest.fixture(scope="package")

@@ -37,7 +37,7 @@ def test_v1_sends_as_native_clients_do(page, node, backend, user):
     client.event("welcome")
     answer = client.ask("send", {"to": {"users": ["bo"]}, "event": "greeting", "data": {"text": "hi"}})
     assert (answer["success"], answer["status"]) == (True, "accepted")
-    refused = client.ask("send", {"to": {"everyone": True}, "event": "greeting", "data": {}})
+    refused = client.ask("send", {"to": {"topics": ["all"]}, "event": "greeting", "data": {}})
     assert (refused["success"], refused["code"]) == (False, "forbidden")
 
 

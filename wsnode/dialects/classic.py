@@ -1,7 +1,7 @@
 """The classic dialect (paths `/` and `/socket`): notifications and messages of two earlier designs. Pure.
 
-Out: `{"type":"NOTIFICATION","data":{…}}` and nothing of streams, counts or marks. In: `auth` and `message`; whatever
-else a client says is passed over, because those designs did. It never confirms.
+Out: `{"type":"NOTIFICATION","data":{…}}` and nothing of streams, counts or marks. In: `auth`, `refresh` and `message`;
+whatever else a client says is passed over, because those designs did. It never confirms.
 """
 
 from typing import Any, Final
@@ -13,7 +13,7 @@ from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
 from wsnode import events as say
 from wsnode import wire
-from wsnode.messages import IGNORED, Auth, Message, Send
+from wsnode.messages import IGNORED, Auth, Message, Refresh, Send
 
 name: Final = "classic"
 acks: Final = False
@@ -22,7 +22,7 @@ beat: Final = wire.PING
 
 EVENT: Final = "message"
 FAILED: Final = {"status": "error", "message": "Failed to process message"}
-"""The one thing that is said of a message that was not sent, whatever the reason."""
+"""The one thing that is said of what was not done, whatever it was and whatever the reason."""
 
 NOT_SENT: Final = wire.text(orjson.dumps(FAILED))
 
@@ -38,6 +38,8 @@ def decode(text: str) -> Message:
     match frame:
         case {"type": "auth", "token": str(token)}:
             return Auth(token, Since(), None)
+        case {"type": "refresh", "token": str(token)}:
+            return Refresh(token, None)
         case {"type": "message"}:
             given = frame.get("token")
             # What is there and is no token must not pass for none.
@@ -105,10 +107,13 @@ def signal(doc: dict[str, Any]) -> bytes:  # noqa: ARG001
 
 
 def reply(doc: dict[str, Any]) -> bytes:
-    """What became of a message: `{"status":"sent","id"}`, or that it failed."""
+    """What became of a message, `{"status":"sent","id"}`, or of a token, `{"status":"refreshed","expires_at"}`."""
     if doc["type"] != "reply":
         return NOT_SENT
-    return wire.text(orjson.dumps({"status": "sent", "id": doc["result"].get("id")}))
+    result = doc["result"]
+    if "expires_at" in result:
+        return wire.text(orjson.dumps({"status": "refreshed", "expires_at": result["expires_at"]}))
+    return wire.text(orjson.dumps({"status": "sent", "id": result.get("id")}))
 
 
 def error(doc: dict[str, Any]) -> bytes:
@@ -132,15 +137,19 @@ def bye(code: CloseCode, reason: str, *, retry_after: float) -> bytes:  # noqa: 
 
 
 def _sent(frame: dict[str, Any]) -> dict[str, Any]:
-    """The message as a native `send` frame."""
+    """The message as a native `send` frame; one that names nobody is for everyone, as it was there."""
     to, content = frame.get("to"), frame.get("content")
+    data = {"message": content} if isinstance(content, str) else content
+    return {"to": _audience(to, frame.get("conversation")), "event": EVENT, "data": data}
+
+
+def _audience(to: Any, conversation: Any) -> dict[str, Any]:
+    if to is None:
+        return {"everyone": True} if conversation is None else {"conversation": conversation}
     named = to if isinstance(to, list) else [to]
     users = [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in named]
-    data = {"message": content} if isinstance(content, str) else content
-    doc: dict[str, Any] = {"to": {"users": users}, "event": EVENT, "data": data}
-    if frame.get("conversation") is not None:
-        doc["to"]["conversation"] = frame["conversation"]
-    return doc
+    found: dict[str, Any] = {"users": users}
+    return found if conversation is None else found | {"conversation": conversation}
 
 
 def _content(data: dict[str, Any]) -> dict[str, Any]:

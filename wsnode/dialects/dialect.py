@@ -30,7 +30,8 @@ class Dialect(Protocol):
 
     @property
     def lenient(self) -> bool:
-        """Whether what cannot be understood (a binary message) is passed over instead of ending the connection."""
+        """Whether what cannot be understood (a binary message) is passed over instead of ending the connection, and a
+        second `auth` renews the token instead of being refused."""
         ...
 
     @property

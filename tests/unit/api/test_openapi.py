@@ -64,7 +64,7 @@ def test_a_protected_operation_names_its_scope_and_its_refusals(document):
 
 
 def test_every_scope_is_demanded_somewhere():
-    over_sockets = {"messages:write", "presence:read"}
+    over_sockets = {"messages:write", "everyone:write", "presence:read"}
 
     assert {operation.scope for operation in TABLE} - {None} | over_sockets == KEY_SCOPES | USER_SCOPES
 

@@ -13,7 +13,7 @@ from tests.unit.wsnode.test_native import shown
 from wsnode import events as say
 from wsnode import messages
 from wsnode.dialects import classic
-from wsnode.messages import IGNORED, Auth, Refused, Send
+from wsnode.messages import IGNORED, Auth, Refresh, Refused, Send
 
 ID = uuid7(1, b"0123456789")
 
@@ -98,11 +98,30 @@ def test_anything_else_is_passed_over(text: str):
 
 def test_auth():
     assert decode(type="auth", token="t") == Auth("t", Since(), None)
+    assert decode(type="refresh", token="t") == Refresh("t", None)
+
+
+def test_a_renewed_token_is_answered_with_its_end():
+    answer = classic.reply(messages.reply(7, {"expires_at": "2026-11-28T23:00:00.000Z"}))
+    assert shown(answer) == {"status": "refreshed", "expires_at": "2026-11-28T23:00:00.000Z"}
+
+
+@pytest.mark.parametrize("nobody", [{}, {"to": None}])
+def test_a_message_that_names_nobody_is_for_everyone(nobody: dict[str, Any]):
+    found = decode(type="message", content="hi", **nobody)
+    assert isinstance(found, Send)
+    assert found.doc == {"to": {"everyone": True}, "event": "message", "data": {"message": "hi"}}
+
+
+def test_a_message_to_a_conversation_is_for_nobody_else():
+    found = decode(type="message", content="hi", conversation="c1")
+    assert isinstance(found, Send)
+    assert found.doc["to"] == {"conversation": "c1"}
 
 
 @pytest.mark.parametrize(
     ("to", "users"),
-    [("bob", ["bob"]), (19, ["19"]), (["bob", 7], ["bob", "7"]), (None, [None]), (True, [True])],
+    [("bob", ["bob"]), (19, ["19"]), (["bob", 7], ["bob", "7"]), ([], []), ("", [""]), (True, [True])],
 )
 def test_a_message_is_a_notification_for_whom_it_names(to: Any, users: list[Any]):
     doc = {"to": {"users": users}, "event": "message", "data": {"message": "hi"}}

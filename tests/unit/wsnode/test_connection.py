@@ -36,6 +36,7 @@ class Services:
         self.acks: list[Acked] = []
         self.sends: list[tuple[Send, Waiting]] = []
         self.left_reason: Any = None
+        self.renewals: list[int | None] = []
 
     @property
     def vetting(self) -> "Services":
@@ -56,6 +57,12 @@ class Services:
         if token not in ("ana", "bob"):
             raise TokenInvalid
         return user_principal(app="main", user=token, scopes=["messages:write"], expires_at=LATER)
+
+    def renew(self, peer: Connection, token: str, then: Callable[[Principal | AppError], None]) -> None:
+        self.same(peer, token, then)
+
+    def renewed(self, peer: Connection) -> None:
+        self.renewals.append(peer.expires_at)
 
     def joined(self, peer: Any, since: Since) -> None:
         pass
@@ -168,12 +175,28 @@ def test_what_a_batch_still_holds_is_not_confirmed(stage: Stage):
 
 
 def test_whatever_else_a_classic_client_says_is_passed_over(stage: Stage):
-    stage.say(
-        "", "hello", "[]", {"type": "subscribe"}, {"type": "ack", "me": 1}, {"type": "auth", "token": "bob"}
-    )
+    stage.say("", "hello", "[]", {"type": "subscribe"}, {"type": "ack", "me": 1}, {"type": "refresh"})
     stage.connection.received(Binary(b"\x00"))
     assert stage.connection.open
     assert stage.heard() == []
+
+
+@pytest.mark.parametrize("word", ["refresh", "auth"])
+def test_a_classic_client_goes_on_with_another_token_of_its_user(stage: Stage, word: str):
+    stage.connection.expires_at = LATER - 1
+    stage.say({"type": word, "token": "bob"})
+    assert (stage.connection.expires_at, stage.services.renewals) == (LATER - 1, [])
+    stage.say({"type": word, "token": "ana"})
+    assert (stage.connection.expires_at, stage.services.renewals) == (LATER, [LATER])
+    assert stage.heard() == [FAILED, {"status": "refreshed", "expires_at": "5107-03-10T08:00:00.000Z"}]
+    assert stage.connection.open
+
+
+def test_a_native_client_signs_in_once():
+    stage = Stage(native)
+    stage.heard()
+    stage.say({"type": "auth", "token": "ana"})
+    assert [frame["code"] for frame in stage.heard()] == ["conflict"]
 
 
 @pytest.mark.parametrize("first", ["", {"type": "message", "to": "bob", "content": "hi"}, {"type": "auth"}])

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import AppError, BodyTooLarge, Forbidden, InvalidRequest, NotSupported
 from wsnode import drafts
-from wsnode.drafts import ANYBODY, NAMED, Limits, Sender, Stamp
+from wsnode.drafts import ANYBODY, EVERYONE, NAMED, Limits, Sender, Stamp
 
 LIMITS = Limits(ttl_default=60, ttl_max=600, entry_max=1000)
 STAMP = Stamp("i1", "n.1-1", 1_000_000, None)
@@ -47,6 +47,16 @@ BEYOND: list[dict[str, Any]] = [
     {"cancel_key": "billing"},
     {"priority": "critical"},
 ]
+
+
+def test_who_may_send_to_everyone_may_so_and_no_more():
+    assert entry(EVERYONE, to={"everyone": True, "exclude": {"users": ["bob"]}}).everyone
+    for scopes in ([EVERYONE], [EVERYONE, NAMED]):
+        for changes in BEYOND[:1] + BEYOND[2:]:
+            with pytest.raises(Forbidden):
+                entry(*scopes, **{"to": {"everyone": True}, **changes})
+    with pytest.raises(Forbidden):
+        entry(EVERYONE)
 
 
 @pytest.mark.parametrize("changes", BEYOND)
