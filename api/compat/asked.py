@@ -4,6 +4,7 @@ Rule P. Fields that a contract does not know are passed over, as they were there
 tells it in its own way (api.compat.refusals).
 """
 
+import re
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -12,6 +13,8 @@ from api.schemas.accounts import CredentialsIn
 from api.schemas.common import USER_ID, USER_ID_SHAPE
 from api.schemas.notifications import NOTIFICATION, NotificationIn
 from api.validation import check, check_at, invalid
+from shared.domain.words import EVENT_MAX
+from shared.protocol.bare import wrapped
 
 Body = dict[str, Any]
 MESSAGE_EVENT: Final = "notification"
@@ -22,6 +25,7 @@ _CREDENTIALS: Final = TypeAdapter[CredentialsIn](CredentialsIn)
 VISITOR: Final = "19"
 """Whom contract B signs in where nobody is named."""
 
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9._:/-]")
 _EXACT: Final = 2**53
 """Up to here a number of JavaScript is the number that was written."""
 
@@ -32,7 +36,7 @@ def of_a(body: Body) -> NotificationIn:
         # NaN is no JSON; an empty list or object is true there.
         if body.get(field) in (None, "", 0, False):
             raise invalid(field, "Missing.")
-    return _notification(_user(body, "userId"), body["eventType"], body["data"])
+    return _notification(_user(body, "userId"), _event(body["eventType"]), wrapped(body["data"]))
 
 
 def of_b(body: Body) -> NotificationIn:
@@ -62,6 +66,13 @@ def text(body: Body, field: str) -> str:
     if not isinstance(found, str) or not found:
         raise invalid(field, "Must be a text that is not empty.")
     return found
+
+
+def _event(given: Any) -> Any:
+    """Return a name of an event; its clients are never told it, so what cannot stand in one of ours becomes `_`."""
+    if isinstance(given, (int, float)) and not isinstance(given, bool):
+        given = str(given)
+    return _UNFIT.sub("_", given)[:EVENT_MAX] if isinstance(given, str) else given
 
 
 def _message(body: Body, user: str) -> NotificationIn:

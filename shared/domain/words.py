@@ -15,7 +15,8 @@ _PLAIN: Final = r"[^\x00-\x1f\x7f]"
 _VISIBLE: Final = r"[^\x00-\x1f\x7f\s]"
 USER: Final = f"{_PLAIN}*{_VISIBLE}{_PLAIN}*"
 LABEL: Final = f"{_PLAIN}*"
-EVENT: Final = r"[A-Za-z0-9._:/-]{1,100}"
+EVENT_MAX: Final = 100
+EVENT: Final = rf"[A-Za-z0-9._:/-]{{1,{EVENT_MAX}}}"
 
 _USER: Final = re.compile(USER)
 _LABEL: Final = re.compile(LABEL)

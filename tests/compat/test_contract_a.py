@@ -54,6 +54,17 @@ def test_what_is_missing_or_empty_is_an_invalid_payload(api, shell, field, value
     assert post(shell, api, f"{{{text}}}") == (400, {"error": "Invalid payload"})
 
 
+@pytest.mark.parametrize("data", ["You have a new message!", ["a", 1], 17, True], ids=json.dumps)
+def test_data_that_is_no_object_arrives_as_it_is(bellhop, api, nodes, node, shell, data):
+    """The server of the page asks for something true, and hands it on."""
+    body = {"userId": "a-value", "eventType": "New message!", "data": data}
+    with node(client(nodes[0], their_token(bellhop, "a-value"))) as program:
+        program.says("connected")
+        assert post(shell, api, json.dumps(body)) == (200, {"message": "Notification triggered"})
+        program.says(data)
+        assert program.said == [["connected"], [data]]
+
+
 def test_what_was_missed_comes_once_and_not_on_every_return(bellhop, api, nodes, node, shell):
     token = their_token(bellhop, "a-away")
     missed = [send(shell, api, "a-away", f"missed {n}") for n in range(2)]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from shared.protocol import bare
 from shared.protocol.close_codes import CloseCode
 from shared.protocol.envelope import Counts
 from shared.redis.streams import Since
@@ -56,6 +57,8 @@ def notification(stream: str, seq: int, prev: int, fragment: bytes, user: str | 
         return last[1]
     doc = orjson.loads(b"{" + fragment)
     data = doc["data"]
+    if bare.is_bare(data):
+        data = data[bare.VALUE]
     if "from" in doc and isinstance(data, dict):
         # Last, so that nobody gives himself another name.
         data = {**_content(data), **data, "id": doc["id"], "from": doc["from"]}

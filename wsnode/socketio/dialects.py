@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from shared.errors import InvalidRequest
-from shared.protocol import frames
+from shared.protocol import bare, frames
 from shared.protocol.close_codes import CloseCode, comes_back
 from shared.protocol.envelope import Counts
 from wsnode import events as say
@@ -23,6 +23,7 @@ from wsnode.socketio import engine, meaning, packets
 PROTOCOL: Final = "bellhop.v1"
 BEAT: Final = wire.text(engine.PING_TEXT.encode())
 _ALL: Final = "all"
+_BARE: Final = b'{"%b":' % bare.VALUE.encode()
 _SENT_AT: Final = len(b'"sent_at":')
 _INSTANT: Final = len(b'"2026-11-20T07:56:19.123Z"')
 _JOINED: Final = {True: "user_joined", False: "user_left"}
@@ -142,6 +143,8 @@ class Plain(Taken):
     def notification(stream: str, seq: int, prev: int, fragment: bytes, user: str | None) -> bytes:  # noqa: ARG004  # the shape is every dialect's
         """See the class."""
         head, data, tail = _parts(fragment)
+        if data.startswith(_BARE):
+            data = _unwrapped(data)
         meta = b'{%b,%b,"stream":"%b","seq":%d}' % (head, tail, stream.encode(), seq)
         return wire.text(b'42["notification",%b,%b]' % (data, meta))
 
@@ -269,6 +272,11 @@ def _parts(fragment: bytes) -> tuple[bytes, bytes, bytes]:
     """
     begin, end = fragment.index(b'","data":') + 1, fragment.rindex(b',"sent_at":"')
     return fragment[:begin], fragment[begin + len(b',"data":') : end], fragment[end + 1 : -1]
+
+
+def _unwrapped(data: bytes) -> bytes:
+    doc = orjson.loads(data)
+    return orjson.dumps(doc[bare.VALUE]) if bare.is_bare(doc) else data
 
 
 def _answer(doc: dict[str, Any]) -> dict[str, Any]:

@@ -63,12 +63,27 @@ def test_a_calls_everything_that_javascript_takes_for_false_an_invalid_payload(a
     [
         b"", b"{", b"[]", b"null", b'{"userId":"1","userId":"2","eventType":"e","data":{"a":1}}',
         {**A, "userId": True}, {**A, "userId": ["1"]}, {**A, "userId": 1.5}, {**A, "userId": " "},
-        {**A, "eventType": "no spaces"}, {**A, "data": "text"}, {**A, "data": [1]},
+        {**A, "eventType": True}, {**A, "eventType": ["e"]},
     ],
     ids=repr,
 )  # fmt: skip
 def test_a_says_the_same_of_what_nobody_could_be_sent(app, body):
     assert told(ask(app, "/notification", body)) == (400, {"error": "Invalid payload"})
+
+
+@pytest.mark.parametrize("data", ["text", [1], [], 7, True, {"$value": 7}], ids=repr)
+def test_a_sends_data_that_is_no_object_in_one_that_stands_for_it(app, data):
+    assert ask(app, "/notification", {**A, "data": data}).status_code == 200
+    assert json.loads(app.journal.decoded()[0].data_json) == {"$value": data}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("New message!", "New_message_"), ("é", "_"), (7, "7"), (1.5, "1.5"), ("x" * 101, "x" * 100)],
+)
+def test_a_names_events_as_it_likes(app, given, kept):
+    assert ask(app, "/notification", {**A, "eventType": given}).status_code == 200
+    assert app.journal.decoded()[0].event == kept
 
 
 def test_what_is_not_said_to_be_json_is_no_body_and_without_a_type_it_is_json(app):

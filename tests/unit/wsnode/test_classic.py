@@ -38,6 +38,11 @@ def test_what_a_backend_sent_arrives_as_it_was_sent():
     assert out({"order": 17, "from": "a shop"})["data"] == {"order": 17, "from": "a shop"}
 
 
+def test_what_stands_for_a_value_is_the_value():
+    assert out({"$value": "hi"}) == {"type": "NOTIFICATION", "data": "hi"}
+    assert out({"$value": 1, "more": 2})["data"] == {"$value": 1, "more": 2}
+
+
 @pytest.mark.parametrize("data", [{"message": "hi"}, {"content": "hi"}])
 def test_a_users_message_has_both_its_names_who_sent_it_and_its_id(data: dict[str, str]):
     assert out(data, "user:bob")["data"] == {"message": "hi", "content": "hi", "from": "bob", "id": ID}

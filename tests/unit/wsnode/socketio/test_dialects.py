@@ -52,6 +52,17 @@ def test_a_notification_of_the_plain_design():
     }
 
 
+@pytest.mark.parametrize("value", ["text", [1], 7, True, {"$value": 7}], ids=repr)
+def test_what_stands_for_a_value_is_the_value_in_the_plain_design(value: Any):
+    _, data, meta = event(PLAIN.notification("me", 7, 6, fragment({"$value": value}), "ana"))
+    assert (data, meta["id"]) == (value, ID)
+
+
+def test_what_only_looks_like_it_is_left_as_it_is():
+    data = {"$value": 1, "more": 2}
+    assert event(PLAIN.notification("me", 7, 6, fragment(data), "ana"))[1] == data
+
+
 def test_a_notification_of_the_new_design():
     name, shown = event(NEW.notification("me", 7, 6, fragment({"message": "hi", "n": 1}), "ana"))
     assert name == "new_notification"
