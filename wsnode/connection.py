@@ -87,6 +87,11 @@ class Connection(Following):
         """Whose this connection counts for; empty if it is not counted."""
         self.sign_in = sign_in
 
+    @property
+    def waits(self) -> bool:
+        """Whether something that the client sent waits for its reply."""
+        return self.open and bool(self._replies)
+
     def admit(self, principal: Principal, since: Since) -> None:
         """It is this user's; begin to follow the streams from where the client stands."""
         self.app, self.user = principal.app, principal.user or ""

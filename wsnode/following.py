@@ -69,6 +69,11 @@ class Following(Transport):
         """Whether it is known whose connection this is."""
         return self.user != ""
 
+    @property
+    @abstractmethod
+    def waits(self) -> bool:
+        """Whether something that the client sent waits for its reply."""
+
     def leave(self, code: CloseCode, reason: str, *, retry_after: float | None = None) -> None:
         """Say bye and close."""
         advice = RETRY_AFTER if retry_after is None else retry_after

@@ -13,7 +13,8 @@ worker_class = "wsnode.worker.NodeWorker"
 worker_connections = 4096
 backlog = 4096
 timeout = 60
-graceful_timeout = int(_settings.drain_window) + 15
+# The window, the last wait for clients, the journal and the broker (wsnode.drain, wsnode.node), and Redis's deadlines.
+graceful_timeout = int(_settings.drain_window) + 20
 control_socket_disable = True
 # The node writes its own access log, with tokens redacted.
 accesslog = None

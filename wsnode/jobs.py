@@ -32,6 +32,7 @@ class Jobs:
         self._queue = queue
         self._waiting: Waiting[tuple[JobArgs, Queue | None, Callable[[], None]]] = Waiting(WAITING_MAX)
         self._ids = 0
+        self._sending = 0
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to send."""
@@ -49,10 +50,15 @@ class Jobs:
             self._ids += _ids(args)
             self._waiting.put_nowait((args, queue, failed))
 
+    def idle(self) -> bool:
+        """Whether the broker has been given everything."""
+        return self._waiting.empty() and not self._sending
+
     def _send(self) -> None:
         while True:
             args, queue, failed = self._waiting.get()
             self._ids -= _ids(args)
+            self._sending += 1
             try:
                 self._queue.enqueue(args, queue=queue)
             except QueueUnavailable as error:
@@ -63,6 +69,8 @@ class Jobs:
                     "job_failed", job=args.job
                 )  # one job's fault must not take the sender from all others
                 failed()
+            finally:
+                self._sending -= 1
 
 
 def _ids(args: JobArgs) -> int:

@@ -34,7 +34,7 @@ from wsnode import handshake
 from wsnode.attendance import Attendance, streams_of
 from wsnode.connection import Connection
 from wsnode.delivery import Delivery
-from wsnode.drain import drain
+from wsnode.drain import drain, finish
 from wsnode.entrance import Entrance
 from wsnode.handshake import Accepted, Request
 from wsnode.heartbeat import TICK, Heartbeat
@@ -56,6 +56,8 @@ from wsnode.vetting import Vetting
 from wsnode.walls import RETRY_AFTER
 
 REDIS_TIMEOUT: Final = 3.0
+FINISH_WAIT: Final = 3.0
+"""Seconds after the last client for the journal and the broker to take what clients sent."""
 
 log = logs.get(__name__)
 
@@ -172,6 +174,9 @@ class Node:
             retry=self._settings.drain_retry,
             busy=lambda: self._net.sockets,
         )
+        # Accepted from a socket is accepted: what has no job yet would wait for the reconciler.
+        if not finish(self._submitting.idle, self._jobs.idle, wait=FINISH_WAIT):
+            log.warning("jobs_left", node=self.node)
         for flush in (self._receipts.flush, self._attendance.flush, self._membership.drop):
             flush()
         log.info("node_stopped", node=self.node)

@@ -55,6 +55,11 @@ class Peer(Protocol):
         """Whether frames may still be sent."""
         ...
 
+    @property
+    def waits(self) -> bool:
+        """Whether something that the client sent waits for its reply."""
+        ...
+
     def write(self, data: bytes, *, free: bool = False) -> None:
         """Send a ready frame, after everything before it."""
         ...

@@ -88,6 +88,7 @@ class Submitting:
         self._waiting: deque[_Order] = deque()
         self._bytes = 0
         self._serials = count(1)
+        self._writing = False
         self._wake = Event()
         self._answers: Deadlines[tuple[Peer, Waiting]] = Deadlines(PUBLISH_WAIT)
 
@@ -110,6 +111,10 @@ class Submitting:
         if order.published:
             self._answers.add((peer, asked), self._clock.monotonic())
         self._wake.set()
+
+    def idle(self) -> bool:
+        """Whether everything that was taken is written and answered, and its jobs are asked for."""
+        return not self._waiting and not self._writing
 
     def sweep(self, now: float) -> None:
         """Tell those who waited in vain for what they sent to be published."""
@@ -149,8 +154,12 @@ class Submitting:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                self._write(self._take())
+            self._writing = True
+            try:
+                while self._waiting:
+                    self._write(self._take())
+            finally:
+                self._writing = False
 
     def _take(self) -> list[_Order]:
         """What goes in one round trip; one at least."""

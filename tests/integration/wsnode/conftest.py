@@ -26,6 +26,11 @@ ROOT = Path(__file__).resolve().parents[3]
 SECRET = "k1:a-secret-of-the-test-suite-and-of-nobody-else"
 
 
+def _variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return name.upper() if name == "broker_url" else f"BELLHOP_{name.upper()}"
+
+
 class NodeProcess:
     """One node. `settings` are environment variables without their prefix."""
 
@@ -40,7 +45,7 @@ class NodeProcess:
             "BELLHOP_JWT_SECRETS": SECRET,
             "BELLHOP_LOG_FORMAT": "json",
             "BELLHOP_DATA_DIR": str(folder),
-        } | {f"BELLHOP_{name.upper()}": value for name, value in settings.items()}
+        } | {_variable(name): value for name, value in settings.items()}
         self.settings: Settings = load(self.env)
         self.child: subprocess.Popen[bytes] | None = None
 

@@ -1,6 +1,8 @@
 """Jobs that wait for the broker: bounded in number and in weight, and over it a wish fails at once."""
 
+import gevent
 import pytest
+from gevent.event import Event
 
 from shared.protocol.jobs import Mark, Receipts, Sync
 from wsnode import jobs as module
@@ -39,3 +41,23 @@ def test_over_its_weight_a_wish_fails_at_once(monkeypatch, failures):
     jobs.put(Receipts(), lambda: failures.append("receipts"))
     jobs.put(Sync(app="main", users=["u"], node="n"), lambda: failures.append("sync"))
     assert failures == [2, "sync"]
+
+
+def test_it_is_idle_when_the_broker_has_everything():
+    taken = Event()
+
+    class Slow:
+        def enqueue(self, args, *, queue) -> None:
+            taken.wait()
+
+    jobs = Jobs(Slow())
+    greenlets = jobs.start()
+    assert jobs.idle()
+    jobs.put(Receipts(), lambda: None)
+    assert not jobs.idle()
+    gevent.sleep(0)
+    assert not jobs.idle(), "it is being sent"
+    taken.set()
+    gevent.sleep(0)
+    assert jobs.idle()
+    gevent.killall(greenlets)

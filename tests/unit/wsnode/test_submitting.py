@@ -228,3 +228,14 @@ def test_limits_and_quotas_of_the_user_go_along():
     assert [bucket.name for bucket in demand.buckets] == ["user", "key-quota", "app-quota"]
     assert [bucket.subject for bucket in demand.buckets] == ["main ana", "main user:ana", "main"]
     gevent.killall(stage.greenlets)
+
+
+def test_it_is_idle_when_all_that_was_taken_is_answered(stage: Stage):
+    assert stage.part.idle()
+    stage.hangs = 0.05
+    stage.send(Peer())
+    assert not stage.part.idle()
+    gevent.sleep(0.01)
+    assert not stage.part.idle(), "it is being written"
+    gevent.sleep(0.1)
+    assert stage.part.idle() and len(stage.jobs) == 1
