@@ -12,6 +12,7 @@ from shared.db import Database
 from shared.domain import paging
 from shared.errors import NotFound
 from shared.ids import is_uuid7
+from shared.protocol.frames import author
 from shared.store import apps, user_deliveries, users
 from shared.store.user_deliveries import FIRST, Item, Place, Query
 
@@ -66,6 +67,7 @@ def _document(item: Item) -> Document:
     return {
         "notification": item.notification_id,
         "event": item.event,
+        "from": author(item.sender),
         "state": item.state,
         "reason": item.reason,
         "stream": item.stream,

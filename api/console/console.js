@@ -108,10 +108,10 @@ function nodeOf(bell) {
 }
 
 function received(frame) {
-  const { id, stream, seq, event, data, sent_at, expires_at, replaces } = frame;
+  const { id, stream, seq, event, data, from, sent_at, expires_at, replaces } = frame;
   const sent = Date.parse(sent_at);
   const whileAway = line.away !== null && sent >= line.away.from && sent <= line.away.to;
-  const isNew = inbox.put({ id, stream, seq, event, data, sent_at, expires_at, replaces, whileAway, fresh: true });
+  const isNew = inbox.put({ id, stream, seq, event, data, from, sent_at, expires_at, replaces, whileAway, fresh: true });
   sender.arrived(id);
   if (isNew) announce(`New: ${event}. ${typeof data?.message === "string" ? data.message : ""}`);
   soon("counts", COUNTS_AFTER, loadCounts);

@@ -122,6 +122,7 @@ export class Inbox {
         make("div", { class: "row-head" },
           make("h3", {}, event),
           stream === "all" && make("span", { class: "tag" }, "everyone"),
+          item.from && make("span", { class: "tag" }, `from ${item.from}`),
           item.whileAway && make("span", { class: "tag warm" }, "sent while you were away"),
           make("time", { datetime: item.sent_at, title: item.sent_at }, clock(new Date(item.sent_at)))),
         message !== null && make("p", { class: "text" }, message),

@@ -66,6 +66,8 @@ GivenInstant = Annotated[str, Field(json_schema_extra=_DATE_TIME)]
 NotificationId = Annotated[
     str, Field(description="UUIDv7.", examples=["019b7667-6c00-7000-8000-0123456789ab"])
 ]
+Author = Annotated[str | None, Field(alias="from", description="The user who sent it, null if it was none.")]
+"""`from`, which Python keeps for itself."""
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 
 Item = TypeVar("Item")

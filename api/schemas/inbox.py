@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from api.schemas.common import (
     STRICT,
     Answer,
+    Author,
     Counts,
     Cursor,
     EventName,
@@ -69,6 +70,7 @@ class InboxItem(Answer):
     seq: int
     event: str
     data: JsonObject
+    from_: Author
     sent_at: Instant
     seen_at: Instant | None
     read_at: Instant | None

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from api.schemas.common import (
     STRICT,
     Answer,
+    Author,
     Cursor,
     EventName,
     GivenInstant,
@@ -61,6 +62,7 @@ class UserDeliveryOut(Answer):
 
     notification: NotificationId
     event: str
+    from_: Author
     state: DeliveryState
     reason: str | None
     stream: Literal["me", "all"]

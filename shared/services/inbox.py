@@ -16,6 +16,7 @@ from shared.domain import paging
 from shared.domain.marks import CLEARS, FIELD, Action
 from shared.errors import InvalidRequest, NotFound
 from shared.protocol.envelope import Counts, Record
+from shared.protocol.frames import author
 from shared.store import apps, counts, inbox, marks, names, streams
 from shared.store.apps import AppRow
 from shared.store.bulk import bulk_for
@@ -141,6 +142,7 @@ def _document(item: inbox.Item) -> dict[str, Any]:
         "seq": item.seq,
         "event": item.event,
         "data": orjson.Fragment(item.data),
+        "from": author(item.sender),
         **written,
     }
 

@@ -15,7 +15,7 @@ from shared.store.marks import in_state, own_items
 
 _N, _D = t.notifications.c, t.deliveries.c
 _SENT = func.coalesce(_D.released_at, _N.send_at, _N.accepted_at)
-_COLUMNS = (_N.event, _N.data, _SENT, _D.seen_at, _D.read_at, _D.archived_at, _N.expires_at)
+_COLUMNS = (_N.event, _N.data, _SENT, _D.seen_at, _D.read_at, _D.archived_at, _N.expires_at, _N.sender)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Query:
 
 
 class Item(NamedTuple):
-    """One item; `data` is JSON text."""
+    """One item; `data` is JSON text, `sender` as in the row."""
 
     id: str
     stream: str
@@ -44,6 +44,7 @@ class Item(NamedTuple):
     read_at: datetime | None
     archived_at: datetime | None
     expires_at: datetime
+    sender: str
 
 
 @dataclass(frozen=True, slots=True)

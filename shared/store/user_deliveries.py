@@ -34,6 +34,7 @@ _COLUMNS: Final = (
     _N.accepted_at,
     _N.expires_at,
     _N.published_at,
+    _N.sender,
     _D.state,
     _D.reason,
     _D.seq,
@@ -52,6 +53,7 @@ class Item(NamedTuple):
 
     notification_id: str
     event: str
+    sender: str
     stream: str
     state: str
     reason: str | None
@@ -210,6 +212,7 @@ def _told(
     return Item(
         notification_id=row.id,
         event=row.event,
+        sender=row.sender,
         stream=stream,
         state=str(state),
         reason=reason,

@@ -43,7 +43,8 @@ def test_an_inbox_lists_what_is_ones_own_and_everyones_newest_first(inbox):
     assert items[0]["event"] == "hello"
     assert items[0]["stream"] == "all"
     assert set(items[0]) == {
-        "id", "stream", "seq", "event", "data", "sent_at", "seen_at", "read_at", "archived_at", "expires_at",
+        "id", "stream", "seq", "event", "data", "from",
+        "sent_at", "seen_at", "read_at", "archived_at", "expires_at",
     }  # fmt: skip
 
 

@@ -257,6 +257,20 @@ def test_why_a_user_did_not_get_it(api, name):
     assert [(item["user"], item["held_until"] is not None) for item in of_it["items"]] == [(name, True)]
 
 
+def test_both_lists_of_a_user_name_the_user_who_sent_it(api, name):
+    by_user, by_key = send(api, name), send(api, name)
+    publish(api, by_user, by_key)
+    sent_by_bo = update(t.notifications).where(t.notifications.c.id == by_user).values(sender="user:bo")
+    api.database.run(lambda session: session.execute(sent_by_bo))
+
+    deliveries = api.call("GET", f"/v1/users/{name}/deliveries").json["items"]
+    inbox = api.call("GET", "/v1/inbox", auth=api.token(name)).json["items"]
+
+    expected = [(by_key, None), (by_user, "bo")]
+    assert [(item["notification"], item["from"]) for item in deliveries if item["stream"] == "me"] == expected
+    assert [(item["id"], item["from"]) for item in inbox if item["stream"] == "me"] == expected
+
+
 def test_a_user_who_is_not_in_the_audience_has_no_delivery_of_it(api, name):
     id = send(api, name)
     store_all(api)

@@ -82,11 +82,20 @@ def test_an_item_has_the_data_as_it_was_sent(db: Database) -> None:
     assert b'"data":{"b":1,"a":[2.50]}' in text
     item = orjson.loads(text)
     assert list(item) == [
-        "id", "stream", "seq", "event", "data", "sent_at", "seen_at", "read_at", "archived_at", "expires_at",
+        "id", "stream", "seq", "event", "data", "from",
+        "sent_at", "seen_at", "read_at", "archived_at", "expires_at",
     ]  # fmt: skip
     assert (item["sent_at"], item["seen_at"], item["expires_at"]) == (
         rfc3339(one.accepted_at), None, rfc3339(one.expires_at),
     )  # fmt: skip
+
+
+def test_an_item_names_the_user_who_sent_it(db: Database) -> None:
+    store_and_publish(db, member("ana", sender="user:bo"))
+    store_and_publish(db, member(everyone=True, sender="user:eve"))
+
+    found = {item["stream"]: item["from"] for item in _page(db, "ana").items}
+    assert found == {"me": "bo", "all": "eve"}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
