@@ -5,6 +5,7 @@ inserted first). Everything the store writes may be run again, so the whole tran
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +103,8 @@ class Database:
         if breaker is not None:
             event.listen(self.engine, "do_connect", self._before_connect)
         self._reading = self.engine.execution_options(bellhop_reading=True, **_read_only(self.dialect))
+        # SQLite waits for its one lock with the whole process, and in a gevent process so does the one that holds it.
+        self._writer = threading.Lock() if self.dialect == "sqlite" else None
         # Looked up now, not when this module was imported: a gevent process may have replaced it since.
         self._sleep = sleep or time.sleep
         self._dice = dice
@@ -125,7 +128,7 @@ class Database:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._guarded(), Session(self.engine) as session, session.begin():
+                with self._guarded(), self._alone(), Session(self.engine) as session, session.begin():
                     return fn(session)
             except (DBAPIError, RunAgain) as error:
                 reason = self._reason(error)
@@ -154,6 +157,19 @@ class Database:
                 yield
         except Refused as refused:
             raise DatabaseUnavailable(retry_after=max(refused.wait, 1)) from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """On SQLite one writer of this process after another. Raises RunAgain."""
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_SECONDS):
+            raise RunAgain("busy")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def _before_connect(self, *_: Any) -> None:
         # Those who waited in the pool's queue while others found out: they do not wait for a connection of their own.
