@@ -62,6 +62,9 @@ class Body(pywsgi.Input):  # type: ignore[misc]  # gevent has no annotations
         except OSError:
             self._broken = True
             raise
+        except ValueError as error:  # gevent's, of a chunk without a length
+            self._broken = True
+            raise OSError("a chunk cannot be read") from error
 
     def _is_here(self) -> bool:
         # Whoever waits for "100 Continue" has sent nothing yet, and a look would wait for it.

@@ -28,6 +28,7 @@ from wsnode.socketio.lobby import Lobby, Reply, Switch
 HEADERS_MAX: Final = 16_384
 _SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _QUIET: Final = frozenset({"/health", "/readiness", "/metrics"})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 log = logs.get(__name__)
 
@@ -247,7 +248,7 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         return line, "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
     def log_request(self) -> None:
-        """One line for each request; values of the query only where they are harmless."""
+        """One line for each request, in words of ours: neither the log nor the metrics repeat what anybody may send."""
         environ = self.environ or {}
         path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
         status = int(str(self._orig_status or self.code or 0).split()[0])
@@ -255,12 +256,13 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         known = path in _QUIET or path in requests.PATHS or path in handshake.DIALECTS
         route = path if known else "unmatched"
         quiet = path in _QUIET or (path in requests.PATHS and status == HTTPStatus.OK)
-        metrics.http_requests_total.labels(route, self.command or "-", str(status)).inc()
+        method = self.command if self.command in _METHODS else "OTHER"
+        metrics.http_requests_total.labels(route, method, str(status)).inc()
         metrics.http_seconds.labels(route).observe(seconds)
         (log.debug if quiet else log.info)(
             "request",
-            method=self.command,
-            target=handshake.redacted(path, query)[:500],
+            method=method,
+            target=handshake.redacted(route, query)[:500],
             status=status,
             ms=round(seconds * 1000, 2),
             request_id=self.request_id or None,

@@ -30,6 +30,8 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _KEY_BYTES: Final = 16
 _DIGITS_MAX: Final = 19
 _SHOWN: Final = frozenset({"epoch", "me", "all"})
+_NAMED: Final = _SHOWN | {*ways.QUERY_SECRETS, "EIO", "transport", "sid", "t"}
+"""Names in a query that are ours to read; any other may be a secret that somebody put there without one."""
 
 
 class BadHandshake(AppError):
@@ -118,11 +120,14 @@ def check_origin(origin: str | None, settings: WaySettings) -> None:
 
 
 def redacted(path: str, query: str) -> str:
-    """The target of a request for the log: values are shown only where they are known to be harmless."""
+    """The target of a request for the log: names and values are shown only where they are known to be harmless."""
     if not query:
         return path
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    return path + "?" + "&".join(f"{name}={value if name in _SHOWN else '***'}" for name, _, value in pairs)
+    return path + "?" + "&".join(_redacted(*pair.partition("=")[::2]) for pair in query.split("&"))
+
+
+def _redacted(name: str, value: str) -> str:
+    return f"{name if name in _NAMED else '***'}={value if name in _SHOWN else '***'}"
 
 
 def check_upgrade(request: Request) -> str:

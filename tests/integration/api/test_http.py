@@ -71,10 +71,9 @@ def test_a_body_shorter_than_announced_is_refused(api):
     assert statuses(received) == [400]
 
 
-def test_a_chunk_that_is_none_is_refused_and_ends_the_connection(api):
-    received = api.raw(
-        head(api, "Transfer-Encoding: chunked"), b"zz\r\n", head(api, "Content-Length: 0"), wait=3
-    )
+@pytest.mark.parametrize("chunk", [b"zz\r\n", b"\r\n", b"-1\r\n", b";x\r\n"])
+def test_a_chunk_that_is_none_is_refused_and_ends_the_connection(api, chunk):
+    received = api.raw(head(api, "Transfer-Encoding: chunked"), chunk, head(api, "Content-Length: 0"), wait=3)
 
     assert statuses(received) == [400]
 

@@ -78,6 +78,20 @@ def test_a_request_id_is_found_and_a_token_is_not(node, backend, user):
     assert any(line.get("target", "").startswith("/ws?token=") for line in lines)
 
 
+def test_what_anybody_may_send_is_no_label_and_no_word_of_the_log(node):
+    for method, target in (("SECRETMETHOD", "/health"), ("GET", "/secretpath"), ("GET", "/ws?secretname=1")):
+        with closing(HTTPConnection("127.0.0.1", node.port, timeout=10)) as connection:
+            connection.request(method, target)
+            connection.getresponse().read()
+    wait_until(lambda: "/ws?***=***" in node.log())
+
+    metrics = node.get("/metrics")[1].decode()
+    assert 'method="OTHER",route="/health",status="405"' in metrics
+    for word in ("SECRETMETHOD", "secretpath", "secretname"):
+        assert word not in metrics
+        assert word not in node.log()
+
+
 def test_a_node_behind_a_unix_socket(tmp_path, redis_of_module, backend):
     node = NodeProcess(tmp_path, redis_of_module.url, drain_window="0")
     path = tmp_path / "node.sock"

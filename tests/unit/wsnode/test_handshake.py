@@ -175,6 +175,10 @@ def test_a_program_sends_no_origin():
 
 
 def test_the_log_shows_no_value_that_may_be_a_secret():
-    shown = redacted("/ws", f"token={TOKEN}&me=5&ticket=abc&x")
-    assert shown == "/ws?token=***&me=5&ticket=***&x=***"
+    shown = redacted("/ws", f"token={TOKEN}&me=5&ticket=abc&EIO=4")
+    assert shown == "/ws?token=***&me=5&ticket=***&EIO=***"
     assert redacted("/ws", "") == "/ws"
+
+
+def test_the_log_shows_no_name_that_is_not_ours_because_it_may_be_the_secret_itself():
+    assert redacted("/ws", f"{TOKEN}&me=5&x=1") == "/ws?***=***&me=5&***=***"
