@@ -19,12 +19,14 @@ from shared.auth.principal import Principal
 from shared.clock import Clock
 from shared.config import Settings
 from shared.db import Database
+from shared.domain import words
 from shared.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from shared.store import accounts as store
 from shared.store import apps, sessions
 from shared.store.accounts import AccountRow
 
 _REFUSED: Final = "Unknown username, or wrong password."
+_MISTAKABLE: Final = "No spaces around it, nothing invisible, and no characters that stand for others."
 _WRONG: Final = "The old password is wrong."
 
 
@@ -58,11 +60,13 @@ class Accounts:
         self._clock = clock
 
     def register(self, wanted: Credentials, *, known: bool) -> None:
-        """Make an account; `known`: also under a name that somebody receives under.
+        """Make an account; `known`: also under a name that somebody receives under, or that looks like another.
 
         Raises Conflict, InvalidRequest, OverLimit, NotFound for an unknown app.
         """
         self._check_app(wanted.app)
+        if not known and not words.is_unmistakable(wanted.username):
+            raise invalid("username", _MISTAKABLE)
         self._check_choice("password", wanted.password, wanted.username)
         self._limiter.attempt(wanted.app, wanted.username)
         hash, now_ms = self._hashing.hash(wanted.password), self._clock.now_ms()

@@ -5,6 +5,7 @@ notifications of others (their keys), the order of queues, or topics needs `noti
 knows (segments, topics that are left out of everyone) is the api's business.
 """
 
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -29,6 +30,9 @@ DEPTH_MAX: Final = 31
 
 KEY_MAX: Final = 200
 _TO: Final = frozenset({"users", "topics", "everyone", "exclude"})
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""An even number of backslashes before it are texts of their own."""
+
 _LATER: Final = ("send_at", "send_at_zone")
 
 
@@ -176,6 +180,8 @@ def _data(doc: Mapping[str, Any], limits: Limits) -> bytes:
     if _is_deeper(data, DEPTH_MAX):
         raise _invalid("data", f"Nested deeper than {DEPTH_MAX} levels.")
     data_json = orjson.dumps(data)
+    if _NUL.search(data_json):
+        raise _invalid("data", "A text holds the character NUL.")
     if len(data_json) > limits.entry_max:
         raise BodyTooLarge(f"A notification may hold {limits.entry_max} bytes.")
     return data_json

@@ -4,6 +4,7 @@ Rule P. Patterns are texts that Python and pydantic (Rust) read alike; here they
 """
 
 import re
+import unicodedata
 from typing import Final
 
 USER_MAX: Final = 128
@@ -26,6 +27,16 @@ _EVENT: Final = re.compile(EVENT)
 def is_user(text: object) -> bool:
     """Whether it is the id of a user: 1 to 128 characters, no control characters, not only spaces."""
     return isinstance(text, str) and len(text) <= USER_MAX and _USER.fullmatch(text) is not None
+
+
+def is_unmistakable(user: str) -> bool:
+    """Whether an id shows all there is to it: nothing invisible, no space around it, nothing that stands for others.
+
+    For names that strangers choose (after RFC 8265 section 3.4): "ana" and what looks the same would be two users, and
+    one could pass for the other.
+    """
+    shown = user.isprintable() and user == user.strip()
+    return shown and unicodedata.normalize("NFKC", user) == user
 
 
 def is_event(text: object) -> bool:

@@ -69,6 +69,7 @@ def test_a_name_is_taken_once_and_so_is_that_of_a_receiver_unless_a_key_says_so(
         ({"username": "dora", "password": "short"}, "password"),
         ({"username": "dora dora", "password": "Dora Dora"}, "password"),
         ({"username": "", "password": PASSWORD}, "username"),
+        ({"username": "dora\u200b", "password": PASSWORD}, "username"),
         ({"username": "dora", "password": "x" * 1025}, "password"),
         ({"username": "dora", "password": PASSWORD, "app": "nowhere"}, "app"),
         ({"username": "dora", "password": PASSWORD, "scopes": ["keys:write"]}, "scopes"),
@@ -80,6 +81,11 @@ def test_what_cannot_be_an_account_is_refused_by_its_field(
     answer = api.post("/v1/auth/register", body, auth=None)
 
     assert (answer.status, answer.json["error"]["detail"][0]["field"]) == (422, field)
+
+
+def test_a_key_registers_a_name_that_a_stranger_may_not_choose(api: Api) -> None:
+    assert api.post("/v1/auth/register", {"username": "dora ", "password": PASSWORD}).status == 201
+    assert sign_in(api, "dora ").json["user"] == "dora "
 
 
 def test_a_key_without_the_scope_and_a_user_register_nobody(api: Api) -> None:

@@ -116,6 +116,16 @@ def test_the_key_of_a_repetition():
             drafts.key({"key": bad})
 
 
+@pytest.mark.parametrize("data", [{"a": "x\x00"}, {"\x00": 1}, {"a": ["\\\x00"]}])
+def test_nul_is_refused_as_the_http_interface_refuses_it(data: dict[str, Any]):
+    with pytest.raises(InvalidRequest, match="NUL"):
+        entry(NAMED, data=data)
+
+
+def test_what_only_looks_like_an_escape_is_a_text():
+    assert json.loads(entry(NAMED, data={"a": "\\u0000", "b": "\\\\u0000"}).data_json)["a"] == "\\u0000"
+
+
 def nested(levels: int) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for level in range(levels - 1):
