@@ -4,6 +4,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 UV := .boot/bin/uv
 BIN := .venv/bin
+# Two for each of two cores: most of a test is waiting.
+TEST_PROCESSES ?= 4
 
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,8 +20,8 @@ help: ## list the targets
 run: .venv/run.stamp ## start everything on this machine and keep it running (Ctrl-C ends it)
 	@exec $(BIN)/python -m launcher run $(ARGS)
 
-test: lint types ## lint, types and every test
-	@$(BIN)/pytest $(ARGS)
+test: lint types ## lint, types and every test: make test ARGS="-n 0 tests/unit"
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --no-loadscope-reorder $(ARGS)
 
 test-quick: .venv/test.stamp ## run the tests that need no server and take seconds
 	@$(BIN)/pytest -m "not slow and not e2e and not browser" tests/unit tests/architecture $(ARGS)

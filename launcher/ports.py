@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 HOST = "127.0.0.1"
+BLOCKS = range(18_000, 30_000)
+"""Where blocks of neighbouring ports are looked for: below the range that the system itself hands out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,14 @@ def free_port(host: str = HOST) -> int:
         return port
 
 
-def free_block(size: int, start: int = 18_000, end: int = 30_000) -> int:
-    """Return the first of `size` neighbouring free ports below the range the system itself hands out.
+def free_block(size: int) -> int:
+    """Return the first of `size` neighbouring free ports within BLOCKS.
 
     Looks from a random place on: two test runs that start at the same time would else choose the same block.
     """
-    places = list(range(start, end - size, size))
+    places = list(BLOCKS[: len(BLOCKS) - size : size])
     begin = secrets.randbelow(len(places))
     for first in [*places[begin:], *places[:begin]]:
         if all(is_free(port) for port in range(first, first + size)):
             return first
-    raise OSError(f"no {size} neighbouring free ports between {start} and {end}")
+    raise OSError(f"no {size} neighbouring free ports between {BLOCKS.start} and {BLOCKS.stop}")

@@ -5,7 +5,12 @@ The fixtures themselves live in tests/fixtures, one file per server.
 
 import os
 
-pytest_plugins = ["tests.fixtures.redis_server", "tests.fixtures.databases", "tests.fixtures.browser"]
+pytest_plugins = [
+    "tests.spreading",
+    "tests.fixtures.redis_server",
+    "tests.fixtures.databases",
+    "tests.fixtures.browser",
+]
 
 _OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "PORT", "PROMETHEUS_MULTIPROC_DIR")
 

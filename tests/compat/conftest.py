@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Page
 
 from launcher.environment import ROOT
 from launcher.system import Ports, System
-from tests.compat.programs import NODE_TESTS, Program, curl
+from tests.compat.programs import Program, curl
 from tests.e2e.http import Http
+from tests.fixtures import npm
 from tests.fixtures.absent import absent
 
 
@@ -83,15 +84,7 @@ def http(bellhop: System) -> Http:
 @pytest.fixture(scope="package")
 def node_program() -> str:
     """Node.js with npm `ws` and `socket.io-client`."""
-    program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None or npm is None:
-        absent("node and npm are not installed")
-    if not (NODE_TESTS / "node_modules" / "socket.io-client" / "package.json").exists():
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=NODE_TESTS, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            absent(f"npm ci failed: {done.stderr.strip()[-300:]}")
-    return program
+    return npm.node_program()
 
 
 @pytest.fixture

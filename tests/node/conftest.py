@@ -1,15 +1,12 @@
 """npm `ws` and a node for it: the package from the lock beside this file, the node of the integration tests."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tests.fixtures.npm import node_program
 from tests.integration.wsnode.conftest import (
     backend,
     node,
@@ -22,27 +19,11 @@ from tests.node.driver import Driver, Page
 
 __all__ = ["backend", "node", "redis_of_module", "shared_node", "start_node", "user"]
 
-HERE = Path(__file__).parent
-
 
 @pytest.fixture(scope="session")
 def npm_ws() -> str:
-    """The node program, both packages installed beside the tests; where that cannot be the tests are skipped."""
-    program, npm = shutil.which("node"), shutil.which("npm")
-    reason = "node and npm are not installed"
-    if program and npm:
-        if all(
-            (HERE / "node_modules" / name / "package.json").exists() for name in ("ws", "socket.io-client")
-        ):
-            return program
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return program
-        reason = f"npm ci failed: {done.stderr.strip()[-300:]}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    """The node program, both packages installed beside the tests."""
+    return node_program()
 
 
 @pytest.fixture(scope="module")
