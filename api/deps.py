@@ -140,8 +140,7 @@ def _clients(settings: Settings) -> tuple[client.Client, client.Client]:
 
 
 def _kept(settings: Settings, fast: client.Client) -> Kept:
-    life = max(settings.access_life, settings.token_ttl)
-    return Kept(Revocations(fast, life=life), Successors(fast), Tickets(fast))
+    return Kept(Revocations(fast, life=settings.revocation_life), Successors(fast), Tickets(fast))
 
 
 def _key_ring(keys: Keys, clock: Clock) -> KeyRing:

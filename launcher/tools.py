@@ -21,6 +21,8 @@ def print_token(environ: Mapping[str, str], data_dir: Path, *, user: str, app: s
     if not settings.signing_keys():
         raise ConfigError(["BELLHOP_JWT_SECRETS is required to sign a token"])
     life = settings.token_ttl if ttl is None else ttl
+    if life > settings.token_life_max:
+        raise ConfigError([f"--ttl is more than any token may live: {settings.token_life_max} seconds"])
     print(tokens.issue(settings, user=user, app=app, ttl=life, now=SystemClock().now_ms()))
 
 

@@ -80,7 +80,7 @@ def open_deps(settings: Settings) -> Deps:
         queue=JobQueue(settings.broker_url),
         tombstones=Tombstones(client),
         retractor=retractor,
-        revocations=Revocations(client),
+        revocations=Revocations(client, life=settings.revocation_life),
         cancellations=Cancellations(database, retractor, clock),
         presence=Presence(client, grace=settings.presence_grace, everybody=settings.presence_broadcast),
         connection_log=ConnectionLog(client),

@@ -92,7 +92,7 @@ class Node:
             name, streams, self._jobs, hold_gap=settings.hold_gap, deadline=settings.replay_deadline
         )
         self._positions = Positions(hub, streams, interval=settings.position_interval)
-        revocations = Revocations(client)
+        revocations = Revocations(client, life=settings.revocation_life)
         self._revoking = Revoking(hub, revocations)
         self._verifier = verifier(settings, self._clock.now_ms)
         self.vetting = Vetting(

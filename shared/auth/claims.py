@@ -29,8 +29,12 @@ class TokenExpired(Unauthenticated):
     code, title = "token_expired", "This token has expired."
 
 
-def check_times(claims: dict[str, Any], *, now_s: float, leeway: float) -> int:
-    """Check exp and nbf; return exp in whole seconds."""
+def check_times(claims: dict[str, Any], *, now_s: float, leeway: float, life_max: float) -> int:
+    """Check exp, nbf and iat; return exp in whole seconds.
+
+    A token must not outlive what is known against it: it lives `life_max` seconds at most from its iat, or without one
+    from now, and its iat is not to come.
+    """
     expires = _numeric_date(claims, "exp")
     if expires is None:
         raise TokenInvalid("The token lacks the claim exp.")
@@ -39,6 +43,11 @@ def check_times(claims: dict[str, Any], *, now_s: float, leeway: float) -> int:
     not_before = _numeric_date(claims, "nbf")
     if not_before is not None and not_before > now_s + leeway:
         raise TokenInvalid("The token is not valid yet.")
+    issued = _numeric_date(claims, "iat")
+    if issued is not None and issued > now_s + leeway:
+        raise TokenInvalid("The token was issued at a time that is still to come.")
+    if expires - (now_s if issued is None else issued) > life_max:
+        raise TokenInvalid("The token lives longer than is accepted here.")
     return int(expires)
 
 
@@ -92,9 +101,10 @@ def session_of(claims: dict[str, Any]) -> str | None:
 
 
 def issued_at(claims: dict[str, Any]) -> int | None:
-    """Read `iat` as epoch milliseconds."""
+    """Read `iat` as epoch milliseconds; what is finer is cut off, which makes a token older and never newer."""
     issued = _numeric_date(claims, "iat")
-    return None if issued is None else int(issued * 1000)
+    # Rounded first: as a float 1790000000.123 is a little less than that, and would lose a millisecond.
+    return None if issued is None else int(round(issued * 1000, 2))
 
 
 def scopes_of(claims: dict[str, Any]) -> tuple[str, ...]:

@@ -63,6 +63,11 @@ class TokenSettings(Protocol):
         ...
 
     @property
+    def token_life_max(self) -> float:
+        """Seconds that a token may live at most: so long a revocation is remembered."""
+        ...
+
+    @property
     def jwt_apps(self) -> str | Iterable[str]:
         """Apps that a token may name: a list, or names separated by commas."""
         ...
@@ -104,13 +109,20 @@ def issue(  # noqa: PLR0913  # each is a claim
     session: str | None = None,
 ) -> str:
     """Sign a token for `user` of `app` that lives `ttl` seconds from `now` (epoch milliseconds); it ends with its
-    `session`, if it names one."""
+    `session`, if it names one.
+
+    `iat` has milliseconds (RFC 7519 section 2: a NumericDate may be no whole number), so that a token that is made in
+    the second of a revocation is known to be older or newer. Raises ValueError for a life that nobody would accept.
+    """
     _check_now(now)
+    if ttl > settings.token_life_max:
+        raise ValueError(f"a token lives {settings.token_life_max:.0f} seconds at most")
     keys = _keys(settings.jwt_secrets.get_secret_value())
     if not keys:
         raise ValueError("no secret to sign with: jwt_secrets is empty")
     kid, secret = next(iter(keys.items()))
-    claims: dict[str, Any] = {"sub": user, "app": app, "iat": now // 1000, "exp": int(now / 1000 + ttl)}
+    issued = now / 1000 if now % 1000 else now // 1000
+    claims: dict[str, Any] = {"sub": user, "app": app, "iat": issued, "exp": int(now / 1000 + ttl)}
     if settings.jwt_issuer:
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience:
@@ -140,7 +152,9 @@ def verify(settings: TokenSettings, token: str, *, now: int, keys: KeySet | None
         claims, apps = _theirs(settings, header, token, keys), frozenset(settings.issuer_apps)
     else:
         raise TokenInvalid("The token is signed in a way that is not accepted here.")
-    expires_at = claims_of.check_times(claims, now_s=now / 1000, leeway=settings.jwt_leeway)
+    expires_at = claims_of.check_times(
+        claims, now_s=now / 1000, leeway=settings.jwt_leeway, life_max=settings.token_life_max
+    )
     return user_principal(
         app=claims_of.app_of(claims, apps),
         user=claims_of.user_of(claims),

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
-from shared.config.production import issuer_problems, production_problems
+from shared.config.production import issuer_problems, life_problems, production_problems
 from shared.config.settings import PREFIX, Settings
 
 FILE_SUFFIX = "_FILE"
@@ -74,7 +74,7 @@ def inspect(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
         bad = set(found)
         settings = Settings(**{key: value for key, value in values.items() if known.get(key, key) not in bad})
     names = {name: variable for variable, name in known.items()}
-    found_too = (*production_problems(settings), *issuer_problems(settings))
+    found_too = (*production_problems(settings), *issuer_problems(settings), *life_problems(settings))
     problems += [f"{names[name]} {text}" for name, text in found_too if name not in bad]
     return settings, problems
 

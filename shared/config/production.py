@@ -52,6 +52,13 @@ def issuer_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "issuer_jwks", "must not be fetched over http in production"
 
 
+def life_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the same for tokens of our own that would live longer than is accepted: in every profile."""
+    for name, life in (("access_life", settings.access_life), ("token_ttl", settings.token_ttl)):
+        if life > settings.token_life_max:
+            yield name, "is longer than any token may live (token_life_max)"
+
+
 def _key_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     keys = settings.signing_keys()
     if not keys and not settings.issuer:

@@ -1,5 +1,7 @@
 """Settings of identity: who may sign in, with what, and from which pages."""
 
+from typing import Final
+
 from pydantic import SecretStr, field_validator
 
 from shared.auth.algorithms import ALGORITHMS
@@ -7,6 +9,9 @@ from shared.auth.principal import SCOPES, split_scopes
 from shared.config.declaring import NameList, in_development, own_origins, setting
 from shared.config.general import General
 from shared.config.values import SigningKey, parse_signing_keys
+
+_SKEW_S: Final = 60
+"""By how much the clocks of those who revoke, remember and accept may differ."""
 
 
 class SignIn(General):
@@ -22,6 +27,13 @@ class SignIn(General):
     jwt_type: str = setting("", "If set, the header `typ` that a token must carry.", shown="not checked")
     jwt_leeway: int = setting(
         10, "How far clocks may differ when `exp` and `nbf` are checked.", "seconds", ge=0, le=300
+    )
+    token_life_max: int = setting(
+        2_678_400,
+        "Longest life of a token that is accepted, whoever issued it; so long what revokes tokens is remembered.",
+        "seconds",
+        ge=86_400,
+        le=31_622_400,
     )
     jwt_apps: NameList = setting(("main",), "The apps that tokens of our issuer may name, comma separated.")
     issuer: str = setting(
@@ -88,6 +100,11 @@ class SignIn(General):
         if unknown := split_scopes(value, allowed=frozenset(SCOPES)).unknown:
             raise ValueError(f"names no scope: {', '.join(unknown)}")
         return value
+
+    @property
+    def revocation_life(self) -> int:
+        """Seconds that a revocation is remembered: until no token that was issued before can be accepted any more."""
+        return self.token_life_max + self.jwt_leeway + _SKEW_S
 
     @property
     def issues_tokens(self) -> bool:

@@ -16,9 +16,6 @@ from shared.redis import keys
 from shared.redis.client import guarded
 from shared.redis.scripts import Script
 
-LIFE_S: Final = 86_400
-"""How long a revocation is remembered at least: longer than any token should live."""
-
 _ALL: Final = ""
 """Stands in the set of disabled users when all of them do; no user has an empty name."""
 
@@ -42,11 +39,12 @@ NOTHING_AGAINST: Final = Standing()
 
 
 class Revocations:
-    """Adapter of revoked:session, revoked:user and disabled; `life` in seconds is that of the longest token."""
+    """Adapter of revoked:session, revoked:user and disabled; all is remembered for `life` seconds, which has to be
+    longer than any token that is accepted lives (the settings' revocation_life)."""
 
-    def __init__(self, client: redis.Redis, *, life: int = LIFE_S) -> None:
+    def __init__(self, client: redis.Redis, *, life: int) -> None:
         self._client = client
-        self._life = max(life, LIFE_S)
+        self._life = life
         self._tell = Script("tell_nodes")
 
     def end_sessions(self, app: str, user: str, sessions: Sequence[str]) -> int:

@@ -9,8 +9,9 @@ from shared.protocol.revoke import Revoke
 from shared.redis import keys
 from shared.redis.client import RedisUnavailable, connect
 from shared.redis.leases import Leases
-from shared.redis.revocations import LIFE_S, Revocations, Standing
+from shared.redis.revocations import Revocations, Standing
 
+LIFE_S = 40 * 86_400
 NOW = 1_790_000_000_000
 
 
@@ -41,7 +42,7 @@ def both(revoke):
 
 
 def test_ended_sessions_are_known_and_told_to_every_node(client, nodes):
-    revocations = Revocations(client)
+    revocations = Revocations(client, life=LIFE_S)
 
     assert revocations.end_sessions("main", "Ana Ü", ["s1", "s2"]) == 2
 
@@ -54,7 +55,7 @@ def test_ended_sessions_are_known_and_told_to_every_node(client, nodes):
 
 
 def test_a_user_s_older_tokens_are_dead_and_newer_ones_are_not(client, nodes):
-    revocations = Revocations(client)
+    revocations = Revocations(client, life=LIFE_S)
 
     revocations.end_user("main", "ana", NOW)
 
@@ -65,7 +66,7 @@ def test_a_user_s_older_tokens_are_dead_and_newer_ones_are_not(client, nodes):
 
 
 def test_a_disabled_user_has_no_good_token_until_enabled_and_no_older_one_after(client, nodes):
-    revocations = Revocations(client)
+    revocations = Revocations(client, life=LIFE_S)
 
     revocations.disable("main", "ana", NOW)
 
@@ -77,7 +78,7 @@ def test_a_disabled_user_has_no_good_token_until_enabled_and_no_older_one_after(
 
 
 def test_what_redis_lost_is_put_back(client):
-    revocations = Revocations(client)
+    revocations = Revocations(client, life=LIFE_S)
 
     assert revocations.unknown(["main", "other"]) == ["main", "other"]
     assert revocations.unknown([]) == []
@@ -92,13 +93,13 @@ def test_a_node_that_is_gone_or_deaf_is_told_nothing_and_counts_no_more(client):
     Leases(client).take("deaf", "here")
     client.sadd(keys.NODES, "gone")
 
-    assert Revocations(client).end_user("main", "ana", NOW) == 0
+    assert Revocations(client, life=LIFE_S).end_user("main", "ana", NOW) == 0
     assert Leases(client).live() == {}
     assert client.smembers(keys.NODES) == {b"deaf"}
 
 
 def test_redis_away_is_said():
-    revocations = Revocations(connect("redis://127.0.0.1:1/0", timeout=0.2))
+    revocations = Revocations(connect("redis://127.0.0.1:1/0", timeout=0.2), life=LIFE_S)
 
     for ask in (
         lambda: revocations.standing("main", "ana", None),

@@ -23,7 +23,7 @@ class Desk:
     """Hands out tickets and revokes, as the api does."""
 
     def __init__(self, backend) -> None:
-        self.tickets, self.revocations = Tickets(backend.client), Revocations(backend.client)
+        self.tickets, self.revocations = Tickets(backend.client), Revocations(backend.client, life=600)
 
     def ticket(
         self, user: str, *, origin: str | None = None, ends: float = 60, session: str | None = None

@@ -23,6 +23,7 @@ class FakeSettings:
     jwt_audience: str | None = None
     jwt_type: str | None = None
     jwt_leeway: float = 10
+    token_life_max: float = 31 * 86_400
     jwt_apps: str | tuple[str, ...] = "main, shop"
     user_scopes: tuple[str, ...] = ()
     issuer: str = ""

@@ -246,3 +246,11 @@ def test_another_issuer_works_alone_and_then_nothing_is_issued_here():
 def test_an_issuer_that_is_half_set_or_could_not_be_trusted_is_refused(wrong):
     with pytest.raises(ConfigError):
         load(ALONE | wrong)
+
+
+def test_what_revokes_is_remembered_longer_than_any_token_is_good():
+    settings = load({"BELLHOP_TOKEN_LIFE_MAX": "86400", "BELLHOP_JWT_LEEWAY": "300"})
+    assert settings.revocation_life > settings.token_life_max + settings.jwt_leeway
+    with pytest.raises(ConfigError, match="TOKEN_TTL"):
+        load({"BELLHOP_TOKEN_TTL": "2678401"})
+    assert load({"BELLHOP_TOKEN_TTL": "2678400"}).token_ttl == 2_678_400
