@@ -31,7 +31,7 @@ _SECRET_TEXT = re.compile(
     r"|(?P<login>://[^\s/:@]*:)[^\s/@]+(?=@)",
     re.I,
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _MAX_DEPTH = 6
 # Celery's two lines per job and one per tick: our own events say the same with the request id.
 _CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.beat")

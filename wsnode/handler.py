@@ -27,6 +27,7 @@ from wsnode.socketio.lobby import Lobby, Reply, Switch
 
 HEADERS_MAX: Final = 16_384
 _SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_ONCE: Final = ("content-length", "transfer-encoding", "host")
 _QUIET: Final = frozenset({"/health", "/readiness", "/metrics"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -97,9 +98,13 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
             return str(super().read_requestline())
 
     def read_request(self, raw_requestline: str) -> bool:
-        """The headers, in time."""
+        """The headers, in time. Raises ValueError for what a proxy may have read otherwise; it is answered 400."""
         with gevent.Timeout(max(0.001, self._due - time.monotonic())):
-            return bool(super().read_request(raw_requestline))
+            found = bool(super().read_request(raw_requestline))
+        # Behind a line that is no field the parser, which is one for e-mail, takes the others for a body.
+        if found and (self.headers.defects or any(len(self.headers.get_all(one, [])) > 1 for one in _ONCE)):
+            raise ValueError("the headers are not clear")
+        return found
 
     def MessageClass(self, file: Any, *rest: Any) -> Any:  # noqa: N802  # the name is pywsgi's
         """Read the headers within their bound."""

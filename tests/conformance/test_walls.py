@@ -135,6 +135,29 @@ def test_a_body_is_refused_and_not_waited_for(node, body, path):
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Content-Length: 0\r\nContent-Length: 5",
+        b"Transfer-Encoding : chunked\r\nContent-Length: 0",
+        b"Host: b",
+    ],
+)
+def test_what_a_proxy_may_have_read_otherwise_is_refused_and_ends_the_connection(node, field):
+    with socket.create_connection(("127.0.0.1", node.port), timeout=8) as smuggler:
+        smuggler.sendall(
+            b"GET /health HTTP/1.1\r\nHost: a\r\n"
+            + field
+            + b"\r\n\r\n"
+            + b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+        )
+        received = b""
+        while part := smuggler.recv(65_536):
+            received += part
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
 def test_headers_over_16_kib_are_400_and_a_line_over_8_kib_414(node):
     for request, status in (
         (b"GET /ws HTTP/1.1\r\n" + b"X: %s\r\n" % (b"a" * 1000) * 17, b"400"),

@@ -174,6 +174,14 @@ def test_a_user_id_with_a_slash_is_one_user(api):
     assert api.call("GET", "/v1/users/team/ana").status == 404
 
 
+def test_a_path_that_is_not_utf8_names_nobody(api):
+    assert api.call("PUT", "/v1/users/%EF%BF%BD", {"locale": "de"}).status == 201
+    for path in ("/v1/users/%FF", "/v1/users/%FF%2F", "/v1/users/%ED%A0%80"):
+        assert api.call("GET", path).status == 404
+        assert api.call("DELETE", path).status == 404
+    assert api.call("GET", "/v1/users/%EF%BF%BD").json["id"] == "\ufffd"
+
+
 def test_the_console_is_served_with_the_client_it_loads(api):
     assert api.call("GET", "/console", auth=None).headers["content-type"] == "text/html; charset=utf-8"
     client = api.call("GET", "/console/bellhop.js", auth=None)

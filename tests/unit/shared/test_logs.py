@@ -150,8 +150,9 @@ def test_foreign_text_never_breaks_a_line(start: Callable[..., io.StringIO], log
 
 def test_a_terminal_gets_colours_and_no_control_characters_of_others(start: Callable[..., io.StringIO]):
     stream = start("auto", stream=Terminal())
-    logs.get("a").info("event", user="\x1b[2Jgone")
+    logs.get("a").info("event", user="\x1b[2Jgone\u202eback")
     assert "\x1b[" in stream.getvalue()
+    assert "\u202e" not in stream.getvalue()
     assert "\x1b[2J" not in stream.getvalue()
 
 
