@@ -244,6 +244,7 @@ class Node:
         self._entrance.gone(cast(Connection, peer))
         if peer.user:
             self._attendance.left(peer, code, reason)
+            self._receipts.gone(peer)
         self._entrance.tell()
 
     def acked(self, peer: Peer, acked: say.Acked) -> None:

@@ -1,6 +1,7 @@
 """Acks on their way into Redis: gathered for 50 ms, merged in one call; a `receipts` job each 200 ms at most.
 
-Rule S. What Redis did not take is merged again: an ack is cumulative, so nothing is lost by waiting.
+Rule S. What Redis did not take is merged again: an ack is cumulative, so nothing is lost by waiting. Of who leaves
+it is merged at once: a client that comes back on another node is not to be sent the same again.
 """
 
 from typing import Final
@@ -32,6 +33,7 @@ class Receipts:
         self._queue = queue
         self._pending: dict[tuple[str, str], tuple[int, int]] = {}
         self._wake = Event()
+        self._hurry = Event()
         self._owed = False
 
     def start(self) -> list[gevent.Greenlet]:
@@ -43,6 +45,11 @@ class Receipts:
         self._merge((peer.app, peer.user), acked.me, acked.all)
         self._wake.set()
 
+    def gone(self, peer: Peer) -> None:
+        """A client has left, and may be back within a moment. Never blocks."""
+        if (peer.app, peer.user) in self._pending:
+            self._hurry.set()
+
     def flush(self) -> None:
         """Write what is gathered, as before the process ends; what Redis refuses the clients will say again."""
         try:
@@ -53,7 +60,8 @@ class Receipts:
     def _run(self) -> None:
         while True:
             self._wake.wait()
-            gevent.sleep(GATHER)
+            self._hurry.wait(GATHER)
+            self._hurry.clear()
             self._wake.clear()
             try:
                 self._write()

@@ -1,10 +1,13 @@
 """One running Bellhop for all contracts: the processes of the Procfile, as `make run` starts them."""
 
+import functools
 import secrets
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,34 @@ from tests.fixtures.absent import absent
 
 
 @pytest.fixture(scope="package")
-def bellhop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Two nodes, one api, on SQLite."""
-    env = {"BELLHOP_LOG_FORMAT": "json", "BELLHOP_LOG_LEVEL": "debug"}
-    with System(tmp_path_factory.mktemp("compat"), ports=Ports.free(), env=env) as system:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A web server of somebody's pages: its origin, and the folder that it shows."""
+    folder = tmp_path_factory.mktemp("site")
+    handler = functools.partial(Quiet, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}", folder
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Writes no log."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="package")
+def bellhop(tmp_path_factory: pytest.TempPathFactory, site: tuple[str, Path]) -> Iterator[System]:
+    """Two nodes, one api, on SQLite; the pages of `site` may come with cookies."""
+    ports = Ports.free()
+    origins = [f"http://127.0.0.1:{ports.api}", f"http://localhost:{ports.api}", site[0]]
+    env = {
+        "BELLHOP_LOG_FORMAT": "json",
+        "BELLHOP_LOG_LEVEL": "debug",
+        "BELLHOP_ORIGINS": ",".join(origins),
+    }
+    with System(tmp_path_factory.mktemp("compat"), ports=ports, env=env) as system:
         yield system
 
 

@@ -157,6 +157,7 @@ PRODUCTION = made(profile="production", origins="https://app.example.com", flowe
         ("http://localhost:3000", SETTINGS, True),
         ("http://127.0.0.1:8000", SETTINGS, True),
         ("http://[::1]:8000", SETTINGS, True),
+        ("null", SETTINGS, True),
         ("http://localhost.evil.org", SETTINGS, False),
         ("http://[", SETTINGS, False),
         ("https://evil.org", made(origins="*"), True),

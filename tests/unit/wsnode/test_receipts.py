@@ -64,6 +64,18 @@ def say(receipts: Receipts, user: str, me: int, everyone: int = 0) -> None:
     receipts.add(SimpleNamespace(app="main", user=user), Acked(me, everyone))  # type: ignore[arg-type]
 
 
+def test_of_who_leaves_it_is_merged_at_once(monkeypatch, redis, receipts):
+    monkeypatch.setattr(module, "GATHER", 60)
+    say(receipts, "ana", 1)
+    say(receipts, "bob", 2)
+    gevent.sleep(0)  # it gathers
+    receipts.gone(SimpleNamespace(app="main", user="nobody"))  # type: ignore[arg-type]
+    assert redis.merged == []
+    receipts.gone(SimpleNamespace(app="main", user="ana"))  # type: ignore[arg-type]
+    settle(lambda: redis.merged)
+    assert redis.merged == [[Ack("main", "ana", 1, 0), Ack("main", "bob", 2, 0)]]
+
+
 def settle(condition) -> None:
     with gevent.Timeout(5):
         while not condition():
