@@ -54,6 +54,6 @@ class Announcing:
         frame = signal(found)
         for count, peer in enumerate(list(room.connections.values()), 1):
             if not peer.dialect.acks and peer.user != found.user and peer.open:
-                peer.write(frame.of(peer.dialect))
+                peer.tell(frame.of(peer.dialect))
             if count % YIELD_EVERY == 0:
                 gevent.sleep(0)

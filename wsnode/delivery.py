@@ -125,7 +125,7 @@ class Delivery:
             frame = Once(lambda dialect: dialect.state(found.frame))
             for peer in room.of(found.user):
                 if peer.name != found.except_connection:
-                    peer.write(frame.of(peer.dialect))
+                    peer.tell(frame.of(peer.dialect))
 
     def _retract(self, found: Retract) -> None:
         room = self._hub.known(found.app)

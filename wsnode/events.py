@@ -59,6 +59,12 @@ class Retracted(NamedTuple):
     rev: int | None
 
 
+class Said(NamedTuple):
+    """Send a ready frame that had to wait for Welcome."""
+
+    frame: bytes
+
+
 class Acked(NamedTuple):
     """The client has confirmed these positions; 0 = nothing new on that stream."""
 
@@ -115,6 +121,7 @@ Event = (
     | CaughtUp
     | Told
     | Retracted
+    | Said
     | Acked
     | AskSync
     | AskReplay

@@ -86,7 +86,7 @@ class Following(Transport):
     def expiring(self) -> None:
         """Tell the client that its token ends soon."""
         if self.expires_at is not None:
-            self.write(self.dialect.expiring(self.expires_at))
+            self.tell(self.dialect.expiring(self.expires_at))
 
     def written(self) -> None:
         """All frames so far were sent: where the client never confirms, those that do not wait here count as confirmed.
@@ -116,6 +116,14 @@ class Following(Transport):
             self.write(frame)
         else:
             repair.hold_retract(what, self._net.limits.hold_bytes)
+
+    def tell(self, frame: bytes) -> None:
+        """Send a ready frame about no place of a stream; where the client has not been greeted yet, after Welcome."""
+        repair = self.session.repair
+        if repair is None or self.session.epoch:  # which is known from Welcome on
+            self.write(frame)
+        elif frame:
+            repair.hold_said(frame, self._net.limits.hold_bytes)
 
     def opened(self, found: Connected) -> None:
         """The registration found this."""
@@ -180,6 +188,8 @@ class Following(Transport):
                 frame = dialect.caught_up(event)
             case say.Told():
                 frame = dialect.told(event)
+            case say.Said(ready):
+                frame = ready
             case say.Retracted(ids, reason, counts, rev):
                 frame = dialect.retract(ids, reason, counts=counts, rev=rev)
         return frame

@@ -92,6 +92,10 @@ class Peer(Protocol):
         """Send a retraction, after what it may be about; `frame` is it, ready in the dialect of now."""
         ...
 
+    def tell(self, frame: bytes) -> None:
+        """Send a ready frame about no place of a stream; where the client has not been greeted yet, after Welcome."""
+        ...
+
     def opened(self, found: Connected) -> None:
         """The registration found this."""
         ...

@@ -45,6 +45,7 @@ class Repair:
         "_bytes",
         "_held",
         "_retracts",
+        "_said",
         "all_target",
         "announced",
         "attempts",
@@ -69,6 +70,7 @@ class Repair:
         self._held: dict[str, dict[int, TailFrame]] = {}
         self._bytes = 0
         self._retracts: list[say.Event] = []
+        self._said: list[say.Event] = []
 
     def enter(self, phase: Phase) -> int:
         """Go to another phase; the new step."""
@@ -96,6 +98,18 @@ class Repair:
         if self.phase is not Phase.ENDED and self._bytes + size <= limit:
             self._retracts.append(what)
             self._bytes += size
+
+    def hold_said(self, frame: bytes, limit: int) -> None:
+        """Keep a ready frame until after Welcome; over `limit` bytes it is dropped, like what is lost on its way."""
+        size = len(frame) + _OVERHEAD
+        if self.phase is not Phase.ENDED and self._bytes + size <= limit:
+            self._said.append(say.Said(frame))
+            self._bytes += size
+
+    def said(self) -> list[say.Event]:
+        """Take what was kept for after Welcome."""
+        said, self._said = self._said, []
+        return said
 
     def retracts(self) -> list[say.Event]:
         """What was kept for the end."""

@@ -173,7 +173,7 @@ class Session:
         if found.epoch is not None:
             self.epoch = found.epoch
             repair.announced = self._untold = True
-            events.append(say.Welcome(found.epoch, None, None, None, None, None))
+            events += [say.Welcome(found.epoch, None, None, None, None, None), *repair.said()]
         repair.attempts = 1
         events.append(say.AskSync(repair.enter(Phase.SYNCING)))
         return events
@@ -220,6 +220,7 @@ class Session:
         self._untold = found.counts is None
         repair.announced = recovered is None
         events.append(say.Welcome(self.epoch, self.me, self.all, recovered, found.counts, found.rev))
+        events += repair.said()
 
     def _take(self, stream: str, frame: TailFrame, now: int, events: Events, *, free: bool) -> bool:
         """The one rule: let a frame through iff prev <= last < seq. False if it is a gap; old ones are dropped."""

@@ -168,7 +168,7 @@ class Watching:
         frame = signal(found)
         for count, peer in enumerate(list(watched.peers.values()), 1):
             if peer.open:
-                peer.write(frame.of(peer.dialect))
+                peer.tell(frame.of(peer.dialect))
             if count % YIELD_EVERY == 0:
                 gevent.sleep(0)
 

@@ -169,6 +169,18 @@ class Backend:
         run = self._streams.tops(app, []).run
         self._streams.put_many(app, self.epoch, self._all_top, records, run=run)
 
+    def tell_state(self, user: str, state: dict[str, Any]) -> int:
+        """Send a `state` frame to the user's nodes; how many took it."""
+        return self._bus.state(APP, user, state)
+
+    def answer_syncs(self) -> None:
+        """Answer the `sync` jobs that came while nobody did, and those that come."""
+        self.client.hset("app:main", mapping={"epoch": self.epoch, "top": self._all_top})
+        self.mute.discard("sync")
+        for name, kwargs in list(self.jobs):
+            if name == "bellhop.sync":
+                self._sync(**kwargs)
+
     def _sync(self, *, app: str, users: list[str], node: str) -> None:
         self.put(app, users)
         self._bus.to_node(node, envelope.encode_synced(app, users))

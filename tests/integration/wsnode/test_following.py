@@ -32,6 +32,22 @@ def test_a_user_redis_does_not_know_gets_nulls_then_counts_and_the_end(node, bac
     assert (caught_up["me"], caught_up["recovered"]) == (2, True)
 
 
+def test_a_state_of_another_device_waits_for_the_welcome(node, backend, user):
+    backend.client.delete("app:main")  # no epoch is known: the welcome waits for a worker
+    backend.mute.add("sync")
+    with node.connect(user) as client:
+        wait_until(lambda: "sync" in backend.job_names())
+        counts = {"total": 1, "unseen": 0, "unread": 0, "archived": 0}
+        state = {"type": "state", "ids": ["i"], "read_at": None, "counts": counts, "rev": 7}
+        assert backend.tell_state(user, state) == 1
+        assert client.quiet(0.2)
+        backend.answer_syncs()
+        frames = [client.next(), client.next()]
+
+    assert [frame["type"] for frame in frames] == ["welcome", "state"]
+    assert frames[1] == state
+
+
 def test_two_connections_of_a_user_both_get_everything(node, backend, user):
     with node.connect(user) as one, node.connect(user) as two:
         one.online()

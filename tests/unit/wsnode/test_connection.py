@@ -271,3 +271,19 @@ def test_what_came_early_is_not_done_for_a_client_that_is_gone():
     waits[0](stage.services.identify("ana"))
     assert not stage.connection.open
     assert stage.services.sends == []
+
+
+def test_what_is_told_before_the_welcome_comes_after_it_and_is_bounded():
+    stage = Stage(native, signed_in=False)
+    stage.connection.admit(stage.services.identify("ana"), Since())
+    told = [native.state({"type": "state", "rev": number}) for number in range(200)]
+    for frame in told:
+        stage.connection.tell(frame)
+    assert stage.heard() == []
+
+    stage.connection.opened(found())
+    stage.connection.tell(native.state({"type": "state", "rev": 1000}))
+
+    types = [frame["type"] for frame in stage.heard()]
+    assert types[0] == "welcome" and set(types[1:]) == {"state"}
+    assert 20 < len(types) < 100, "10,000 bytes are held"

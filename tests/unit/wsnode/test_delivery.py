@@ -52,6 +52,8 @@ class Peer:
     def write(self, data: bytes, *, free: bool = False) -> None:
         self.sends.append(data)
 
+    tell = write
+
     def lost(self, reason: str) -> None:
         self.calls.append(("lost", reason))
 

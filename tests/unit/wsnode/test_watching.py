@@ -37,7 +37,7 @@ class Peer:
         assert (doc["ref"], of.ref) == (ref, ref)
         self.replies.append(doc)
 
-    def write(self, data: bytes) -> None:
+    def tell(self, data: bytes) -> None:
         doc = orjson.loads(data[2:])
         assert (doc["type"], doc["signal"]) == ("signal", "presence")
         self.signals.append((doc["user"], doc["online"]))
