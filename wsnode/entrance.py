@@ -44,10 +44,13 @@ class Entrance:
         self.strangers: set[Connection] = set()
         """Connections that have not signed in."""
 
-    def knock(self, request: Request) -> str:
-        """The address that a handshake counts for. Raises an AppError if there is no room for it."""
+    def knock(self, request: Request, *, again: bool = False) -> str:
+        """The address that a handshake counts for; `again`: it is for a connection that is in already.
+
+        Raises an AppError if there is no room for it.
+        """
         address = self._proxies.client(request.peer, request.headers.get("x-forwarded-for", ""))
-        self._walls.knock(address, connections=self._all(), now=self._clock.monotonic())
+        self._walls.knock(address, connections=self._all(), now=self._clock.monotonic(), again=again)
         return address
 
     def stranger(self) -> None:

@@ -8,7 +8,7 @@ import _socket
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -23,9 +23,13 @@ from wsnode import handshake, ways
 from wsnode.handshake import Accepted, Request
 from wsnode.http import common, refusal, status_line
 from wsnode.socketio import requests
+from wsnode.socketio.client import Client
 from wsnode.socketio.lobby import Lobby, Reply, Switch
 
 HEADERS_MAX: Final = 16_384
+PIECE: Final = 16_384
+"""Bytes of an answer to a poll of which each part has the write deadline, as a frame on a WebSocket has."""
+
 _SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _ONCE: Final = ("content-length", "transfer-encoding", "host")
 _QUIET: Final = frozenset({"/health", "/readiness", "/metrics"})
@@ -151,8 +155,13 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         if self._has_body() or reply.close:
             headers.append(("Connection", "close"))
         self.start_response(status_line(reply.status), headers)
-        self.result = [reply.body]
+        parts: Iterable[bytes] = [reply.body]
+        if reply.session is not None:
+            self.socket.settimeout(self.application.door.lobby.write_deadline)
+            parts = _pieces(reply.body, reply.session)
+        self.result = parts
         self.process_result()
+        self.socket.settimeout(self._patience())
 
     def _body(self, most: int) -> bytes:
         """The body, of a told length and in time. Raises BodyTooLarge or MalformedRequest."""
@@ -273,3 +282,10 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
             request_id=self.request_id or None,
             remote=self._remote(),
         )
+
+
+def _pieces(body: bytes, session: Client) -> Iterator[bytes]:
+    """Parts of an answer; a client that takes them is not silent, whatever it cannot say meanwhile."""
+    for start in range(0, len(body), PIECE):
+        yield body[start : start + PIECE]
+        session.heard = True

@@ -202,11 +202,11 @@ class Node:
         """Take in a connection that has not signed in yet."""
         self._entrance.take(connection, address)
 
-    def knock(self, request: Request) -> str:
-        """The address that a handshake counts for. Raises an AppError if there is no room for it."""
+    def knock(self, request: Request, *, again: bool = False) -> str:
+        """The address that a handshake counts for (Entrance.knock). Raises an AppError if there is no room for it."""
         if self.reason is not None:
             raise Unavailable(f"This node takes no connections: {self.reason}.", retry_after=RETRY_AFTER)
-        return self._entrance.knock(request)
+        return self._entrance.knock(request, again=again)
 
     def enter(self, sock: _socket.socket, ahead: bytes, accepted: Accepted) -> None:
         """Take over the socket of an accepted handshake."""

@@ -61,9 +61,10 @@ class Walls:
         self._budgets: dict[str, float] = {}
         self._open: Counter[str] = Counter()
 
-    def knock(self, address: str, *, connections: int, now: float) -> None:
+    def knock(self, address: str, *, connections: int, now: float, again: bool = False) -> None:
         """A handshake begins while there are so many connections; `now` is monotonic.
 
+        With `again` it is for a connection that counts already: it is one of so many a second, and takes no room.
         Raises TooManyRequests for the address, Unavailable for the node.
         """
         if address:
@@ -71,13 +72,13 @@ class Walls:
             if budget is None:
                 raise TooManyRequests("Too many handshakes from this address.", retry_after=RETRY_AFTER)
             self._remember(address, budget, now)
-            if self._open[address] >= self._settings.connections_per_address:
+            if not again and self._open[address] >= self._settings.connections_per_address:
                 raise TooManyRequests("This address has too many connections here.", retry_after=RETRY_AFTER)
         found = self._all.after(self._all_budget, now)
         if found is None:
             raise Unavailable("Too many handshakes at once.", retry_after=RETRY_AFTER)
         self._all_budget = found
-        if connections >= self._settings.connections_max:
+        if not again and connections >= self._settings.connections_max:
             raise Unavailable("This node is full.", retry_after=RETRY_AFTER)
 
     def stranger(self, strangers: int) -> None:

@@ -1,8 +1,9 @@
 """A connection that polling carries until a WebSocket does, if ever: the same member of the hub all the time.
 
 Rule S. Without a socket everything written waits in the outbox, bounded as every outbox, until a GET fetches it. A
-client that never confirms has confirmed what an answer held when it comes with its next request, as a rule because it
-has read it. (A POST may overtake the answer; taking only a GET for it would repeat after each disconnect by POST.)
+client that never confirms has confirmed what an answer held when its next GET comes, which clients send when they have
+read one. A POST confirms nothing: it may have left before the answer is read, and a client that dies then would miss
+what it never saw. Who leaves by POST without another GET gets the last answer's notifications again.
 """
 
 import _socket
@@ -32,7 +33,7 @@ _THE_END: Final = wire.close(None)
 class Carried(Connection):
     """Transport of a Socket.IO client; what the client says is the subclass's business."""
 
-    __slots__ = ("_asking", "_cut", "_handed", "_sessions", "probing", "sid", "trial")
+    __slots__ = ("_answering", "_asking", "_cut", "_handed", "_sessions", "probing", "sid", "trial")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Carried(Connection):
         self.sid = sid
         self._sessions = sessions
         self._asking: Signal | None = None
+        self._answering = False
         self._handed: tuple[int, int] | None = None
         self._cut = False
         self.trial: Transport | None = None
@@ -69,20 +71,22 @@ class Carried(Connection):
 
         Whoever calls it tells `answered` whether the answer could be written.
         """
-        if self._asking is not None:
+        if self._asking is not None or self._answering:
             self.lost("two polls at once")
             raise engine.bad_request("A session is polled by one request at a time.")
-        self.came()
+        self.heard = True
+        self._confirm()
         if self.open and not (self.outbox and self.outbox.size):
             self._asking = Signal()
             try:
                 self._asking.wait(PROBE_WAIT if self.probing else POLL_WAIT)
             finally:
                 self._asking = None
-        if not self.polled:
-            return engine.NOOP_TEXT.encode()
-        if self.outbox is None:
+        if self.polled and self.outbox is None:
             raise engine.unknown_session()
+        self._answering = True
+        if self.outbox is None or not self.polled:
+            return engine.NOOP_TEXT.encode()
         packets = mailbox.packets(self._fetch())
         if len(packets) > 1 and packets[-1] == mailbox.END:
             # A client acts on the end at once and on events a moment later: they come in an answer of their own.
@@ -92,17 +96,13 @@ class Carried(Connection):
 
     def answered(self, *, written: bool) -> None:
         """The answer is on its way, or could not be written: then the client misses a part, and must begin anew."""
+        self._answering = False
         if not written:
             self._cut, self._handed = True, None
             self.lost("an answer could not be written")
         elif self.polled and not self.open and not (self.outbox and self.outbox.size):
             self._confirm()
             self._shut()
-
-    def came(self) -> None:
-        """A request of this session came: the client lives, and has the answer before it."""
-        self.heard = True
-        self._confirm()
 
     def probe(self, *, begins: bool) -> None:
         """A WebSocket is being tried, or no longer."""
@@ -112,7 +112,8 @@ class Carried(Connection):
 
     def adopt(self, sock: _socket.socket, parser: FrameParser | None) -> None:
         """Go on over this WebSocket, whose half-read message is in `parser`: what was not fetched leaves first."""
-        self.came()
+        self.heard = True
+        self._confirm()  # a client goes over when its last GET is answered
         waiting = self._fetch()
         self._handed = None
         self.outbox = None

@@ -58,6 +58,11 @@ class LobbySettings(WaySettings, Protocol):
         ...
 
     @property
+    def write_deadline(self) -> float:
+        """Seconds that a blocked write may stay blocked."""
+        ...
+
+    @property
     def frame_max(self) -> int:
         """Bytes of one message, and of one payload."""
         ...
@@ -81,8 +86,8 @@ class Host(Services, Protocol):
         """Why new connections are not welcome; None if they are."""
         ...
 
-    def knock(self, request: Request) -> str:
-        """The address that a connection counts for. Raises an AppError if there is no room for it."""
+    def knock(self, request: Request, *, again: bool = False) -> str:
+        """The address a handshake counts for; `again`: of who is in already. Raises an AppError if there is no room."""
         ...
 
     def stranger(self) -> None:
@@ -121,6 +126,7 @@ class Lobby:
         self._host = host
         self._net = net
         self._settings = settings
+        self.write_deadline = settings.write_deadline
         self._numbers = numbers
         # A proxy before several nodes leads the requests of a session by it; see deploy/nginx/addresses.conf.
         self._name = settings.port or settings.node_port
@@ -178,7 +184,7 @@ class Lobby:
             if isinstance(error, AppError):
                 raise
             raise engine.bad_request(str(error)) from error
-        session.came()
+        session.heard = True
         for text in texts:
             session.packet(text)
 
@@ -229,7 +235,9 @@ class Lobby:
 
     def _try(self, request: Request, session: Client) -> Switch:
         accept = handshake.check_upgrade(request)
-        self._host.knock(request)
+        self._host.knock(
+            request, again=True
+        )  # the session is counted; a trial takes the place of the one before it
 
         def begin(sock: _socket.socket, ahead: bytes) -> None:
             probe = Probe(sock, self._net, session)

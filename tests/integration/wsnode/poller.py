@@ -36,11 +36,11 @@ class Poller:
         self.sid = self.opening.get("sid", "")
 
     def poll(self, timeout: float = 10) -> Answer:
-        return request(self.port, "GET", self._query, headers=self.headers, timeout=timeout)
+        return request(self.port, "GET", self.query, headers=self.headers, timeout=timeout)
 
     def post(self, *packets: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         data = SEPARATOR.join(packets).encode() if body is None else body
-        return request(self.port, "POST", self._query, data, headers=self.headers | (headers or {}))
+        return request(self.port, "POST", self.query, data, headers=self.headers | (headers or {}))
 
     def join(self, **auth: Any) -> str:
         """CONNECT; what came of it."""
@@ -64,7 +64,8 @@ class Poller:
         return answer.status == 400 and answer.json["code"] == 1
 
     @property
-    def _query(self) -> str:
+    def query(self) -> str:
+        """The query of every request of the session."""
         return f"EIO=4&transport=polling&sid={self.sid}"
 
 

@@ -1,7 +1,11 @@
 """Socket.IO by polling, packet by packet: what is refused in which form, and that nothing grows without a bound."""
 
 import json
+import re
+import socket
 import threading
+import time
+from contextlib import closing
 
 import pytest
 
@@ -58,23 +62,54 @@ def test_a_session_by_polling_from_the_first_packet_to_the_last(node, backend, u
     wait_until(lambda: not backend.client.hget(f"stream:main:{user}", "nodes"))
 
 
-def test_what_is_fetched_counts_when_the_next_request_comes_and_not_before(node, backend, user, known):
+def test_what_is_fetched_counts_when_the_next_poll_comes_and_not_before(node, backend, user, known):
     client = Poller(node.port)
     client.join(token=node.token(user))
     known(user)
     backend.publish(user)
     client.wait("42")
-    client.post(body=b"not a packet")  # its last word: the session ends, and the answer before it was read
+    with pytest.raises(TimeoutError):
+        client.poll(timeout=0.2)  # who polls again has read the answer before
     wait_until(lambda: backend.client.hget("acks", f"main {user}") == b"1 0")
 
-    other = Poller(node.port)
-    other.join(token=node.token(f"{user} 2"))
-    known(f"{user} 2")
-    backend.publish(f"{user} 2")
-    other.wait("42")
+
+@pytest.mark.parametrize("last", ["3", "41", '42["nobody knows this"]', "not a packet"])
+def test_a_post_does_not_say_that_the_answer_before_it_was_read(node, backend, user, known, last):
+    client = Poller(node.port)
+    client.join(token=node.token(user))
+    known(user)
+    backend.publish(user)
+    client.wait("42")
+    client.post(last)  # it may have left before the answer came; then the client dies
     again = Poller(node.port)
-    again.join(token=node.token(f"{user} 2"))
-    assert again.wait("42")  # nobody has said that the first one got it
+    again.join(token=node.token(user))
+    assert again.wait("42")
+
+
+def test_an_answer_has_the_deadline_of_writes_and_not_that_of_handshakes(
+    start_node, redis_of_module, backend, user
+):
+    node = start_node(redis_of_module.url, handshake_deadline="1", outbox_bytes="8000000")
+    client = Poller(node.port)
+    client.join(token=node.token(user))
+    wait_until(lambda: backend.client.hget(f"stream:main:{user}", "rev") is not None)
+    for _ in range(6):
+        backend.publish(user, count=20, size=50_000)  # far more than the kernel takes at once
+    with closing(socket.socket()) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        slow.settimeout(5)
+        slow.connect(("127.0.0.1", node.port))
+        slow.sendall(
+            f"GET /socket.io/?{client.query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        )
+        time.sleep(2)  # the line is stuck for longer than a handshake may take, and shorter than a write may
+        got = b""
+        while data := slow.recv(65_536):
+            got += data
+
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert len(body) == int(re.search(rb"Content-Length: (\d+)", head)[1]) > 5_000_000
+    assert client.post("3").body == b"ok", "the session lives"
 
 
 def test_two_polls_at_once_end_the_session(node, user):

@@ -16,7 +16,7 @@ from wsnode.hub import Hub
 from wsnode.net import Net, limits_of
 from wsnode.ports import Then
 from wsnode.socketio.client import Client
-from wsnode.socketio.lobby import Lobby, Switch
+from wsnode.socketio.lobby import Lobby, Reply, Switch
 from wsnode.vetting import Vetting
 
 HEADERS = {
@@ -52,8 +52,8 @@ class Node:
         self.lobby = Lobby(cast(Any, self), self.net, settings, count(1))
         self.asked: list[tuple[str, Then]] = []
 
-    def knock(self, request: Request) -> str:
-        return self.entrance.knock(request)
+    def knock(self, request: Request, *, again: bool = False) -> str:
+        return self.entrance.knock(request, again=again)
 
     def stranger(self) -> None:
         self.entrance.stranger()
@@ -72,8 +72,7 @@ class Node:
 
     def open(self, wire: Wire) -> None:
         """A handshake over this socket."""
-        request = Request("GET", "HTTP/1.1", "/socket.io/", "EIO=4&transport=websocket", HEADERS, ADDRESS)
-        found = self.lobby.serve(request, lambda _: b"")
+        found = self.lobby.serve(request("transport=websocket", HEADERS), lambda _: b"")
         assert isinstance(found, Switch)
         found.enter(cast(Any, wire), b"")
 
@@ -83,6 +82,10 @@ class Node:
         self.open(wire)
         (client,) = self.entrance.strangers - before
         return cast(Client, client)
+
+
+def request(query: str, headers: dict[str, str]) -> Request:
+    return Request("GET", "HTTP/1.1", "/socket.io/", f"EIO=4&{query}", headers, ADDRESS)
 
 
 def node(**settings: str) -> Node:
@@ -128,3 +131,26 @@ def test_one_connect_at_a_time_is_looked_into(monkeypatch: pytest.MonkeyPatch):
     assert len(asked) == 1
     asked[0](Verifier().check(""))
     assert client.signed_in
+
+
+def test_a_session_that_goes_over_takes_no_room_besides_its_own():
+    here = node(connections_per_address="1", connections_max="1")
+    opened = here.lobby.serve(request("transport=polling", {}), lambda _: b"")
+    assert isinstance(opened, Reply)
+    opened.session.answered(written=True)
+    trial = here.lobby.serve(request(f"transport=websocket&sid={opened.session.sid}", HEADERS), lambda _: b"")
+    assert isinstance(trial, Switch)
+
+    another = here.lobby.serve(request("transport=websocket", HEADERS), lambda _: b"")
+    assert isinstance(another, Reply)
+    assert another.status == 429
+
+
+def test_trials_are_handshakes_of_which_there_are_so_many_a_second():
+    here = node(handshake_rate_address="1")
+    opened = here.lobby.serve(request("transport=polling", {}), lambda _: b"")
+    opened.session.answered(written=True)
+    wish = request(f"transport=websocket&sid={opened.session.sid}", HEADERS)
+    found = [here.lobby.serve(wish, lambda _: b"") for _ in range(10)]
+    assert isinstance(found[0], Switch) and isinstance(found[-1], Reply)
+    assert found[-1].status == 429
