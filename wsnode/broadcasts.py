@@ -10,7 +10,7 @@ from shared.protocol.envelope import All, TailFrame
 from wsnode.dialects.dialect import Dialect, Once
 from wsnode.hub import Room
 from wsnode.ledger import Ledger
-from wsnode.ports import Peer
+from wsnode.ports import Peer, Took
 from wsnode.sending import send
 from wsnode.unicasts import YIELD_EVERY
 
@@ -18,8 +18,10 @@ from wsnode.unicasts import YIELD_EVERY
 class Broadcasts:
     """Gathers a run of one app's `all` stream until `flush`."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, took: Took) -> None:
+        """`took` is told of those that never confirm and whose kernel has taken the frame."""
         self._ledger = ledger
+        self._took = took
         self._room: Room[Peer] | None = None
         self.run: list[TailFrame] = []
         """Frames that wait; each begins where the one before it ended."""
@@ -56,6 +58,7 @@ class Broadcasts:
         dialect: Dialect | None = None
         blob, acks = b"", True
         prev, first, last = run[0].prev, run[0].seq, run[-1].seq
+        taken: list[Peer] = []
         for count, peer in enumerate(list(room.connections.values()), 1):
             session = peer.session
             everyone = session.all
@@ -64,15 +67,17 @@ class Broadcasts:
                 if peer.dialect is not dialect:
                     dialect = peer.dialect
                     blob, acks = blobs.of(dialect), dialect.acks
-                send(peer, blob)
+                if send(peer, blob) and not acks:
+                    taken.append(peer)
                 self._ledger.sent += len(run)
-                if not acks:
-                    peer.written()
             else:
                 for frame in run:
                     peer.frame("all", frame)
             if count % YIELD_EVERY == 0:
+                self._took(taken)
+                taken = []
                 gevent.sleep(0)
+        self._took(taken)
 
     @staticmethod
     def _apart(room: Room[Peer], user: str, frame: TailFrame) -> None:

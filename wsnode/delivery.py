@@ -13,7 +13,7 @@ import orjson
 from shared import logs
 from shared.clock import Clock
 from shared.protocol import envelope
-from shared.protocol.envelope import All, Counts, Probe, ReplayPart, Reply, State, Synced
+from shared.protocol.envelope import All, Counts, ReplayPart, Reply, State, Synced
 from shared.protocol.retract import Retract
 from wsnode import events as say
 from wsnode import unicasts
@@ -21,35 +21,35 @@ from wsnode.broadcasts import Broadcasts
 from wsnode.dialects.dialect import Once
 from wsnode.hub import Hub, Room
 from wsnode.ledger import Ledger
-from wsnode.ports import Peer
+from wsnode.ports import Peer, Took
 from wsnode.unicasts import Unicasts
 
 log = logs.get(__name__)
 
 
 class Delivery:
-    """Takes envelopes apart. `heard` is told of probes, `foreign` of an app whose epoch is not the one we know,
-    `synced` of users whose record is in Redis now; `others` take each kind of envelope that is about no stream."""
+    """Takes envelopes apart. `foreign` is told of an app whose epoch is not the one we know, `synced` of users whose
+    record is in Redis now, `took` of what counts as confirmed; `others` take each kind of envelope that is about no
+    stream."""
 
     def __init__(
         self,
         hub: Hub[Peer],
         clock: Clock,
         *,
-        heard: Callable[[int], None],
         foreign: Callable[[Room[Peer]], None],
         synced: Callable[[str, Sequence[str]], None],
         others: Mapping[type, Callable[[Any], None]],
+        took: Took,
     ) -> None:
         self._hub = hub
         self._clock = clock
-        self._heard = heard
         self._foreign = foreign
         self._synced = synced
         self._others = others
         self._ledger = Ledger(clock)
-        self._unicasts = Unicasts(hub, self._ledger)
-        self._broadcasts = Broadcasts(self._ledger)
+        self._unicasts = Unicasts(hub, self._ledger, took)
+        self._broadcasts = Broadcasts(self._ledger, took)
 
     def deliver(self, batch: Sequence[bytes]) -> None:
         """Deliver what one read brought, in its order per stream."""
@@ -87,8 +87,6 @@ class Delivery:
         match found:
             case All():
                 self._all(found, now)
-            case Probe(number):
-                self._heard(number)
             case Reply(connection, frame):
                 self._reply(connection, frame)
             case State():

@@ -91,7 +91,8 @@ class Following(Transport):
     def written(self) -> None:
         """All frames so far were sent: where the client never confirms, those that do not wait here count as confirmed.
 
-        Called after each send in such a dialect, and by the transport when what waited is gone.
+        Called after what the session says, and by the transport when what waited is gone; of what the hot path sent
+        wsnode.receipts is told.
         """
         if (
             not self.dialect.acks

@@ -17,6 +17,7 @@ from shared.clock import Clock
 from shared.config import Settings
 from shared.errors import Unavailable
 from shared.protocol.close_codes import CloseCode
+from shared.protocol.envelope import Probe
 from shared.protocol.presence import Presence
 from shared.protocol.revoke import Revoke
 from shared.queue import JobQueue
@@ -114,10 +115,14 @@ class Node:
         delivery = Delivery(
             self._hub,
             self._clock,
-            heard=self._membership.heard,
             foreign=self._positions.suspect,
             synced=self._synced,
-            others={Revoke: self._revoking.take, Presence: self._attendance.told},
+            others={
+                Probe: lambda found: self._membership.heard(found.number),
+                Revoke: self._revoking.take,
+                Presence: self._attendance.told,
+            },
+            took=self._receipts.took,
         )
         self._subscriber = Subscriber(
             settings.redis_url,

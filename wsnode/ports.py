@@ -3,7 +3,7 @@
 Protocols, so that neither side imports the other and a test can stand in for either.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from shared.auth.principal import Principal
@@ -72,10 +72,6 @@ class Peer(Protocol):
         """Send the batch with one call."""
         ...
 
-    def written(self) -> None:
-        """All frames so far were sent; asked for after each raw send in a dialect without acks."""
-        ...
-
     def lost(self, reason: str) -> None:
         """The socket is gone."""
         ...
@@ -120,6 +116,9 @@ class Peer(Protocol):
         """What Redis says of this user's streams."""
         ...
 
+
+Took = Callable[[Sequence[Peer]], None]
+"""Told, before anything more is sent to them, of those that never confirm: the kernel has all that was sent so far."""
 
 Verdict = Principal | AppError
 Then = Callable[[Verdict], None]

@@ -7,17 +7,19 @@ kernel except the question whether earlier bytes still wait.
 from wsnode.ports import Peer
 
 
-def send(peer: Peer, data: bytes) -> None:
-    """Send ready frames; what the kernel does not take waits in the connection's outbox."""
+def send(peer: Peer, data: bytes) -> bool:
+    """Send ready frames; True if the kernel took all of them, else the rest waits in the connection's outbox."""
     if peer.outbox is not None:
         peer.write_rest(data, 0)
-        return
+        return False
     try:
         sent = peer.send(data)
     except BlockingIOError:
         sent = 0
     except OSError as error:
         peer.lost(error.strerror or type(error).__name__)
-        return
-    if sent != len(data):
-        peer.write_rest(data, sent)
+        return False
+    if sent == len(data):
+        return True
+    peer.write_rest(data, sent)
+    return False

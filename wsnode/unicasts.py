@@ -12,7 +12,7 @@ from shared.protocol.envelope import TailFrame
 from wsnode.dialects.dialect import Dialect
 from wsnode.hub import Hub, Room
 from wsnode.ledger import Ledger
-from wsnode.ports import Peer
+from wsnode.ports import Peer, Took
 from wsnode.sending import send
 
 HEAD: Final = b"1 frames "
@@ -23,9 +23,11 @@ YIELD_EVERY: Final = 2000
 class Unicasts:
     """Takes `frames` envelopes; what is for one connection leaves with one call at `flush`."""
 
-    def __init__(self, hub: Hub[Peer], ledger: Ledger) -> None:
+    def __init__(self, hub: Hub[Peer], ledger: Ledger, took: Took) -> None:
+        """`took` is told of those that never confirm and whose kernel has taken their frames."""
         self._hub = hub
         self._ledger = ledger
+        self._took = took
         self._head = b""
         self._app = self._epoch = ""
         self._bodies = 0
@@ -75,14 +77,18 @@ class Unicasts:
     def flush(self) -> None:
         """Send what is joined."""
         dirty, self._dirty = self._dirty, []
+        taken: list[Peer] = []
         for count, peer in enumerate(dirty, 1):
             batch, peer.batch = peer.batch, None
             if batch:
-                send(peer, batch[0] if len(batch) == 1 else b"".join(batch))
-            if not peer.dialect.acks:
-                peer.written()
+                whole = send(peer, batch[0] if len(batch) == 1 else b"".join(batch))
+                if whole and not peer.dialect.acks:
+                    taken.append(peer)
             if count % YIELD_EVERY == 0:
+                self._took(taken)
+                taken = []
                 gevent.sleep(0)
+        self._took(taken)
 
     def _join(self, peer: Peer, frame: bytes) -> None:
         self._ledger.sent += 1

@@ -141,10 +141,10 @@ class ModelNode:
         self._delivery = Delivery(
             self.hub,
             clock,
-            heard=lambda _: None,
             foreign=self._foreign,
             synced=self._synced,
             others={},
+            took=self.receipts.took,
         )
         self._greenlets = self._registrar.start() + self._repairs.start()
         self.suspects = False

@@ -6,7 +6,7 @@ calls against a real server and compares. Nothing expires by itself: the machine
 
 import copy
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.protocol import envelope
@@ -220,17 +220,17 @@ class Redis:
 
     # Acks, leases, channels
 
-    def merge(self, acks: Sequence[Ack]) -> int:
+    def merge(self, _: str, own: Mapping[str, int], common: Mapping[str, int]) -> int:
         moved = 0
-        for ack in acks:
-            me, everyone = self.acks.get(ack.user, (0, 0))
-            found = self.streams.get(ack.user, {})
+        for user in own.keys() | common.keys():
+            me, everyone = self.acks.get(user, (0, 0))
+            found = self.streams.get(user, {})
             was = found.get("acked"), found.get("all_acked")
-            new = max(me, ack.me, was[0] or 0), max(everyone, ack.all, was[1] or 0)
+            new = max(me, own.get(user, 0), was[0] or 0), max(everyone, common.get(user, 0), was[1] or 0)
             if new[0] > (me if was[0] is None else was[0]) or new[1] > (
                 everyone if was[1] is None else was[1]
             ):
-                self.acks[ack.user] = new
+                self.acks[user] = new
                 if "nodes" in found:
                     found["acked"], found["all_acked"] = new
                 moved += 1

@@ -8,7 +8,7 @@ import pytest
 import redis as client_library
 
 from launcher.waiting import wait_for
-from shared.redis.acks import Ack, Acks
+from shared.redis.acks import Acks
 from shared.redis.bus import Bus
 from shared.redis.client import connect
 from shared.redis.leases import Leases
@@ -130,10 +130,11 @@ class Twins:
         return [own.run, other.run]
 
     def ack(self) -> None:
-        self.both(
-            "merge",
-            [Ack(APP, self.chance.choice(USERS), self.chance.randint(0, 6), self.chance.randint(0, 6))],
+        me, everyone = (
+            {user: self.chance.randint(0, 6) for user in self.chance.sample(USERS, self.chance.randint(0, 2))}
+            for _ in range(2)
         )
+        self.both("merge", APP, me, everyone)
 
     def receipts(self) -> None:
         taken = self.model.take(1000)

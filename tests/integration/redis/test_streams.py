@@ -3,7 +3,7 @@
 import pytest
 
 from shared.protocol.envelope import AppFrames, Body, Broadcast, Counts, Item, Record
-from shared.redis.acks import Ack, Acks
+from shared.redis.acks import BATCH, Ack, Acks
 from shared.redis.bus import Bus
 from shared.redis.client import connect
 from shared.redis.leases import Leases
@@ -152,19 +152,33 @@ def test_acks_only_move_forward_and_the_record_learns_at_once(client):
     streams.connect("n1", [("main", "ana", Since())])
     streams.put("main", "e0", 0, record("ana", 4, 9))
 
-    assert acks.merge([Ack("main", "ana", me=3)]) == 1
-    assert acks.merge([Ack("main", "ana", me=2)]) == 0
+    assert acks.merge("main", {"ana": 3}, {}) == 1
+    assert acks.merge("main", {"ana": 2}, {}) == 0
 
     assert acks.take(10) == [Ack("main", "ana", 3, 0)]
     (found,) = streams.connect("n1", [("main", "ana", Since())])
     assert found.acked == 3
 
 
+def test_a_crowd_of_acks_is_merged_in_one_call_whatever_its_users_are_called(client):
+    acks = Acks(client)
+    names = ['quo"te', "back\\slash", "ünï", "a b", "42", *(f"u{number}" for number in range(BATCH - 5))]
+    others = [f"v{number}" for number in range(BATCH)]
+
+    assert acks.merge("main", dict.fromkeys(names, (1 << 53) - 1), dict.fromkeys(others, 7)) == 2 * BATCH
+    assert acks.merge("main", {"a b": 3}, {"a b": 2}) == 1
+    assert acks.merge("main", {}, {}) == 0
+
+    found = {ack.user: (ack.me, ack.all) for ack in acks.take(2 * BATCH)}
+    expected = dict.fromkeys(names, ((1 << 53) - 1, 0)) | dict.fromkeys(others, (0, 7))
+    assert found == expected | {"a b": ((1 << 53) - 1, 2)}
+
+
 def test_an_ack_that_moved_on_while_it_was_committed_is_kept(client):
     acks = Acks(client)
-    acks.merge([Ack("main", "user with spaces", me=3, all=1), Ack("main", "bob", me=1)])
+    acks.merge("main", {"user with spaces": 3, "bob": 1}, {"user with spaces": 1})
     taken = acks.take(10)
-    acks.merge([Ack("main", "bob", me=2)])
+    acks.merge("main", {"bob": 2}, {})
 
     assert acks.done(taken) == 1
 
@@ -175,7 +189,7 @@ def test_a_put_from_the_database_does_not_turn_back_an_ack_it_has_not_seen(clien
     streams, acks = Streams(client), Acks(client)
     streams.connect("n1", [("main", "ana", Since())])
     streams.put("main", "e0", 0, record("ana", 4, 9))
-    acks.merge([Ack("main", "ana", me=4)])
+    acks.merge("main", {"ana": 4}, {})
 
     streams.put("main", "e0", 0, record("ana", 5, 10))
 

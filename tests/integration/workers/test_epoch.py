@@ -6,7 +6,6 @@ import sys
 
 from shared.models import tables as t
 from shared.protocol.jobs import Deliver, Sync
-from shared.redis.acks import Ack
 from shared.redis.streams import Since
 from shared.store import apps
 from tests.integration.workers.support import ROOT, entry, now_ms
@@ -32,7 +31,7 @@ def test_records_tails_and_acks_go_presence_and_journal_stay(stage):
     stage.node.streams.connect("n1", [("shop", "ana", Since())])
     ids = stage.accept(entry("ana"), entry("ana", app="shop"), entry(everyone=True))
     deliver.run(deps, Deliver(ids=ids))
-    deps.acks.merge([Ack("main", "ana", 1, 1)])
+    deps.acks.merge("main", {"ana": 1}, {"ana": 1})
     waiting = stage.accept(entry("ana"))
     before = {row.name: row.epoch for row in stage.rows(t.apps)}
 

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from shared.clock import to_datetime
 from shared.models import tables as t
 from shared.protocol.jobs import Deliver, Reconcile
-from shared.redis.acks import Ack
 from tests.integration.workers.support import entry, eventually, now_ms
 from workers.jobs import deliver, reconcile
 from workers.outcome import Outcome
@@ -257,7 +256,7 @@ def test_a_lost_receipts_request_is_made_again(stage):
     deps = stage.deps()
     ids = stage.accept(entry("ana"))
     deliver.run(deps, Deliver(ids=ids))
-    deps.acks.merge([Ack("main", "ana", 1, 0)])
+    deps.acks.merge("main", {"ana": 1}, {})
     stage.worker()
 
     stage.queue.enqueue(Reconcile())

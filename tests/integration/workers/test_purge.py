@@ -5,7 +5,6 @@ from sqlalchemy import update
 from shared.clock import to_datetime
 from shared.models import tables as t
 from shared.protocol.jobs import Deliver, Purge, Sync
-from shared.redis.acks import Ack
 from shared.redis.streams import Since
 from shared.store import allowances
 from tests.integration.workers.support import entry, now_ms
@@ -31,7 +30,7 @@ def test_what_ended_before_the_retention_leaves_the_database_and_the_numbers_in_
     deps = stage.deps()
     ids = stage.accept(*(entry("ana") for _ in range(3)))
     deliver.run(deps, Deliver(ids=ids))
-    deps.acks.merge([Ack("main", "ana", 3, 0)])
+    deps.acks.merge("main", {"ana": 3}, {})
     receipts.run(deps, None)
     stage.node.hold("ana")
     sync.run(deps, Sync(app="main", users=["ana"], node="n1"))

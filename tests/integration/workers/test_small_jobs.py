@@ -8,7 +8,6 @@ from shared.clock import to_datetime
 from shared.models import tables as t
 from shared.protocol import envelope
 from shared.protocol.jobs import Deliver, Expire, Mark, Receipts, Replay, Sync
-from shared.redis.acks import Ack
 from shared.redis.streams import Since
 from tests.integration.workers.support import entry, eventually, now_ms
 from workers.jobs import deliver, expire, mark, receipts, replay, sync
@@ -25,7 +24,8 @@ def delivered(stage):
 
 def test_receipts_bring_merged_acks_into_the_database_and_clear_them(stage, delivered):
     deps = stage.deps()
-    deps.acks.merge([Ack("main", "ana", 2, 1), Ack("main", "nobody", 9, 9), Ack("ghost", "ana", 1, 0)])
+    deps.acks.merge("main", {"ana": 2, "nobody": 9}, {"ana": 1, "nobody": 9})
+    deps.acks.merge("ghost", {"ana": 1}, {})
 
     assert receipts.run(deps, Receipts()) is Outcome.DONE
 
@@ -40,7 +40,7 @@ def test_receipts_bring_merged_acks_into_the_database_and_clear_them(stage, deli
 def test_more_acks_than_one_take_are_all_drained(stage, delivered, monkeypatch):
     monkeypatch.setattr(receipts, "TAKE", 2)
     deps = stage.deps()
-    deps.acks.merge([Ack("main", f"u{number}", 1, 0) for number in range(7)])
+    deps.acks.merge("main", {f"u{number}": 1 for number in range(7)}, {})
 
     receipts.run(deps, Receipts())
 

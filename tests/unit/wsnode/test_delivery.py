@@ -6,10 +6,11 @@ import pytest
 
 from shared.clock import SystemClock
 from shared.protocol import envelope
-from shared.protocol.envelope import Body, Broadcast, Item, TailFrame
+from shared.protocol.envelope import Body, Broadcast, Item, Probe, TailFrame
 from shared.protocol.frames import fragment, replacing
 from shared.protocol.presence import Presence
 from shared.redis.streams import Since
+from wsnode import broadcasts, unicasts
 from wsnode.delivery import Delivery
 from wsnode.dialects import native
 from wsnode.hub import Hub
@@ -30,7 +31,7 @@ class Peer:
         self.session.repair = None
         self.session.me, self.session.all = me, everyone
         self.batch: list[bytes] | None = None
-        self.outbox = None
+        self.outbox: Any = None
         self.dialect: Any = native
         self.scopes: frozenset[str] = frozenset()
         self.sends: list[bytes] = []
@@ -57,9 +58,6 @@ class Peer:
     def lost(self, reason: str) -> None:
         self.calls.append(("lost", reason))
 
-    def written(self) -> None:
-        self.calls.append("written")
-
     def frame(self, stream: str, frame: TailFrame) -> None:
         self.slow.append((stream, frame))
 
@@ -78,13 +76,19 @@ class Node:
         for peer in peers:
             self.hub.add("main", peer).epoch = "e"
         self.told: list[Any] = []
+        self.taken: list[tuple[str, int | None, int | None]] = []
         self.delivery = Delivery(
             self.hub,
             SystemClock(),
-            heard=lambda number: self.told.append(("probe", number)),
             foreign=lambda room: self.told.append(("foreign", room.app)),
             synced=lambda app, user: self.told.append(("synced", app, user)),
-            others={Presence: lambda found: self.told.append(("presence", found))},
+            others={
+                Presence: lambda found: self.told.append(("presence", found)),
+                Probe: lambda found: self.told.append(("probe", found.number)),
+            },
+            took=lambda peers: self.taken.extend(
+                (peer.user, peer.session.me, peer.session.all) for peer in peers
+            ),
         )
 
     def deliver(self, *batch: bytes) -> None:
@@ -284,12 +288,43 @@ def test_a_frame_is_made_once_for_all_who_speak_the_same():
     )
 
 
-def test_who_never_confirms_is_asked_after_each_send_what_was_written():
+def test_what_the_kernel_took_of_those_who_never_confirm_is_told_after_each_round():
     ana, bob = Peer(1, "ana"), Peer(2, "bob")
     bob.dialect = Quiet()
-    Node(ana, bob).deliver(frames(Item("ana", 1, 0, 0), Item("bob", 1, 0, 0)), everyone(1))
-    assert ana.calls == []
-    assert bob.calls == ["written", "written"]
+    node = Node(ana, bob)
+    node.deliver(frames(Item("ana", 1, 0, 0), Item("bob", 1, 0, 0)), everyone(1), everyone(2))
+    assert node.taken == [("bob", 1, 0), ("bob", 1, 2)]
+
+
+@pytest.mark.parametrize("raw", [everyone(1), frames(Item("ana", 1, 0, 0))], ids=["everyone", "single"])
+def test_what_the_kernel_did_not_take_whole_is_not_told(raw: bytes):
+    short, full, waiting = Peer(1, "ana"), Peer(2, "ana"), Peer(3, "ana")
+    for peer, kernel in ((short, 2), (full, 0), (waiting, 100)):
+        peer.dialect, peer.kernel = Quiet(), kernel
+    waiting.outbox = "what is before it"
+    node = Node(short, full, waiting)
+    node.deliver(raw)
+    assert node.taken == []
+    assert [peer.calls for peer in (short, full, waiting)] == [
+        [("rest", b">")],
+        [("rest", b"<1>")],
+        [("rest", b"<1>")],
+    ]
+
+
+def test_it_is_told_before_anybody_else_gets_a_turn(monkeypatch: pytest.MonkeyPatch):
+    for module in (broadcasts, unicasts):
+        monkeypatch.setattr(module, "YIELD_EVERY", 2)
+        monkeypatch.setattr(module.gevent, "sleep", lambda _: turns.append(len(node.taken)))
+    turns: list[int] = []
+    peers = [Peer(number, f"u{number}") for number in range(5)]
+    for peer in peers:
+        peer.dialect = Quiet()
+    node = Node(*peers)
+    node.deliver(everyone(1))
+    node.deliver(frames(*(Item(f"u{number}", 1, 0, 0) for number in range(5))))
+    assert turns == [2, 4, 7, 9]
+    assert len(node.taken) == 10
 
 
 def test_what_is_about_no_stream_goes_to_whom_it_is_for():

@@ -8,11 +8,13 @@ import pytest
 
 from shared.protocol.jobs import Receipts as ReceiptsJob
 from shared.queue import QueueUnavailable
-from shared.redis.acks import Ack
+from shared.redis.acks import BATCH
 from shared.redis.client import RedisUnavailable
+from shared.redis.streams import Since
 from wsnode import receipts as module
 from wsnode.events import Acked
 from wsnode.receipts import Receipts
+from wsnode.session import Session
 
 
 class Redis:
@@ -20,13 +22,13 @@ class Redis:
 
     def __init__(self) -> None:
         self.refusals: dict[str, int] = {}
-        self.merged: list[list[Ack]] = []
+        self.merged: list[tuple[str, dict[str, int], dict[str, int]]] = []
         self.jobs: list[Any] = []
 
-    def merge(self, acks: list[Ack]) -> int:
+    def merge(self, app: str, me: dict[str, int], everyone: dict[str, int]) -> int:
         self._refuse("merge", RedisUnavailable)
-        self.merged.append(list(acks))
-        return len(acks)
+        self.merged.append((app, me, everyone))
+        return len(me) + len(everyone)
 
     def nudge(self) -> bool:
         try:
@@ -73,7 +75,7 @@ def test_of_who_leaves_it_is_merged_at_once(monkeypatch, redis, receipts):
     assert redis.merged == []
     receipts.gone(SimpleNamespace(app="main", user="ana"))  # type: ignore[arg-type]
     settle(lambda: redis.merged)
-    assert redis.merged == [[Ack("main", "ana", 1, 0), Ack("main", "bob", 2, 0)]]
+    assert redis.merged == [("main", {"ana": 1, "bob": 2}, {})]
 
 
 def settle(condition) -> None:
@@ -88,7 +90,7 @@ def test_the_highest_of_a_moment_is_merged_in_one_call(redis, receipts):
     say(receipts, "ana", 0, 7)
     say(receipts, "bob", 5)
     settle(lambda: redis.jobs)
-    assert redis.merged == [[Ack("main", "ana", 3, 7), Ack("main", "bob", 5, 0)]]
+    assert redis.merged == [("main", {"ana": 3, "bob": 5}, {"ana": 7})]
     assert redis.jobs == [ReceiptsJob()]
 
 
@@ -97,7 +99,7 @@ def test_what_is_refused_is_done_later(redis, receipts, what):
     redis.refusals[what] = 2
     say(receipts, "ana", 3)
     settle(lambda: redis.jobs)
-    assert [ack for call in redis.merged for ack in call] == [Ack("main", "ana", 3, 0)]
+    assert redis.merged == [("main", {"ana": 3}, {})]
     assert redis.jobs == [ReceiptsJob()]
 
 
@@ -107,11 +109,59 @@ def test_what_comes_while_redis_is_away_is_merged_with_what_waits(redis, receipt
     settle(lambda: redis.refusals["merge"] < 3)
     say(receipts, "ana", 2, 4)
     settle(lambda: redis.jobs)
-    assert redis.merged == [[Ack("main", "ana", 3, 4)]]
+    assert redis.merged == [("main", {"ana": 3}, {"ana": 4})]
 
 
 def test_the_end_of_the_process_writes_what_is_gathered(redis):
     receipts = Receipts(redis, redis)
     say(receipts, "ana", 3)
     receipts.flush()
-    assert redis.merged == [[Ack("main", "ana", 3, 0)]]
+    assert redis.merged == [("main", {"ana": 3}, {})]
+
+
+def peer(user: str, me: int | None, everyone: int | None, *, app: str = "main") -> Any:
+    session = Session(user, Since(), hold_bytes=1000)
+    session.me, session.all = me, everyone
+    return SimpleNamespace(app=app, user=user, session=session)
+
+
+def test_what_the_kernel_took_is_confirmed_once(redis):
+    receipts = Receipts(redis, redis)
+    everybody = [peer("ana", 2, 5), peer("bob", 0, 5), peer("cy", None, None), peer("ana", 1, 9, app="other")]
+    receipts.took(everybody)
+    receipts.flush()
+    receipts.took(everybody)
+    receipts.flush()
+    assert redis.merged == [("main", {"ana": 2}, {"ana": 5, "bob": 5}), ("other", {"ana": 1}, {"ana": 9})]
+
+
+def test_a_device_that_is_behind_takes_nothing_back(redis):
+    receipts = Receipts(redis, redis)
+    say(receipts, "ana", 4, 9)
+    receipts.took([peer("ana", 3, 8)])
+    receipts.took([peer("bob", 3, 8)])
+    say(receipts, "bob", 4, 9)
+    receipts.flush()
+    assert redis.merged == [("main", {"ana": 4, "bob": 4}, {"ana": 9, "bob": 9})]
+
+
+def test_what_was_taken_wakes_the_writer_and_nothing_does_not(redis, receipts):
+    receipts.took([])
+    gevent.sleep(0.02)
+    assert redis.merged == []
+    receipts.took([peer("ana", 1, 0)])
+    settle(lambda: redis.jobs)
+    assert redis.merged == [("main", {"ana": 1}, {})]
+
+
+def test_a_crowd_is_written_in_pieces_and_whole_after_a_refusal(redis):
+    receipts = Receipts(redis, redis)
+    crowd = {f"u{number}": number + 1 for number in range(BATCH + 1)}
+    receipts.took([peer(user, 0, at) for user, at in crowd.items()])
+    say(receipts, "u0", 7)
+    redis.refusals["merge"] = 1
+    receipts.flush()
+    receipts.flush()
+    assert [len(everyone) for _, _, everyone in redis.merged] == [BATCH, 1]
+    assert [me for _, me, _ in redis.merged] == [{"u0": 7}, {}]
+    assert {user: at for _, _, everyone in redis.merged for user, at in everyone.items()} == crowd
