@@ -12,7 +12,7 @@ import gevent
 from gevent.event import Event
 
 from shared import logs, metrics
-from shared.protocol.envelope import encode_probe
+from shared.protocol.envelope import Probe, encode_probe
 from shared.redis.bus import Bus
 from shared.redis.client import RedisUnavailable
 from shared.redis.leases import Leases
@@ -109,9 +109,9 @@ class Membership:
         """The subscription is gone."""
         self._subscribed = self._registered = False
 
-    def heard(self, number: int) -> None:
+    def heard(self, probe: Probe) -> None:
         """A probe came back."""
-        self._heard = number
+        self._heard = probe.number
 
     def drop(self) -> None:
         """Give up the lease, as before the process ends."""

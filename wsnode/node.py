@@ -118,9 +118,9 @@ class Node:
             foreign=self._positions.suspect,
             synced=self._synced,
             others={
-                Probe: lambda found: self._membership.heard(found.number),
                 Revoke: self._revoking.take,
                 Presence: self._attendance.told,
+                Probe: self._membership.heard,
             },
             took=self._receipts.took,
         )
@@ -173,12 +173,8 @@ class Node:
         self._draining = True
         self._receipts.flush()  # so that the nodes to which clients go know what these have confirmed
         everybody = [*self._hub.members(), *self._entrance.strangers]
-        drain(
-            everybody,
-            window=self._settings.drain_window,
-            retry=self._settings.drain_retry,
-            busy=lambda: self._net.sockets,
-        )
+        window, retry = self._settings.drain_window, self._settings.drain_retry
+        drain(everybody, window=window, retry=retry, busy=lambda: self._net.sockets)
         # Accepted from a socket is accepted: what has no job yet would wait for the reconciler.
         if not finish(self._submitting.idle, self._jobs.idle, wait=FINISH_WAIT):
             log.warning("jobs_left", node=self.node)
