@@ -4,8 +4,6 @@ Rule C. Everything that may block has its greenlet here; connections themselves 
 """
 
 import _socket
-import os
-import signal
 from collections.abc import Sequence
 from itertools import count
 from typing import Any, Final, cast
@@ -31,7 +29,7 @@ from shared.redis.streams import Since
 from shared.redis.tickets import Tickets
 from shared.verifier import verifier
 from wsnode import events as say
-from wsnode import handshake
+from wsnode import handshake, parts
 from wsnode.attendance import Attendance, streams_of
 from wsnode.connection import Connection
 from wsnode.delivery import Delivery
@@ -159,11 +157,8 @@ class Node:
         """Begin to live: subscribe, take the lease, beat."""
         self._verifier.start()
         asking = (self._jobs, self._submitting, self._receipts, self._repairs)
-        parts = (*asking, self._attendance, self._positions)
-        self._greenlets = [greenlet for part in parts for greenlet in part.start()]
-        self._greenlets += self._membership.start() + self._subscriber.start()
-        for greenlet in self._greenlets:
-            greenlet.link_exception(_failed)
+        following = (self._attendance, self._positions, self._membership, self._subscriber)
+        self._greenlets = parts.start((*asking, *following))
         self._timer = self._net.loop.timer(TICK, TICK)
         self._timer.start(self._tick)
         log.info("node_started", node=self.node)
@@ -293,9 +288,3 @@ class Node:
         except Exception:
             # The one timer of all connections must go on whatever one of them did.
             log.exception("tick_failed")
-
-
-def _failed(greenlet: gevent.Greenlet) -> None:
-    """A part ended that never should: better no node than one that only seems to work."""
-    log.critical("part_failed", part=repr(greenlet), error=repr(greenlet.exception))
-    os.kill(os.getpid(), signal.SIGTERM)
