@@ -24,6 +24,10 @@ def setting(
     return Field(default=default, description=about, json_schema_extra=extra, validate_default=True, **limits)
 
 
+_HTTP_PORT = 80
+"""Browsers leave it out of an origin."""
+
+
 def in_development(data: dict[str, Any]) -> bool:
     """Whether that is the profile, for defaults that depend on it."""
     return bool(data["profile"] == "development")
@@ -33,4 +37,5 @@ def own_origins(data: dict[str, Any]) -> tuple[str, ...]:
     """Return the origins of the pages that the api serves."""
     if not in_development(data):
         return ()
-    return tuple(f"http://{host}:{data['api_port']}" for host in ("127.0.0.1", "localhost"))
+    port = "" if data["api_port"] == _HTTP_PORT else f":{data['api_port']}"
+    return tuple(f"http://{host}{port}" for host in ("127.0.0.1", "localhost"))

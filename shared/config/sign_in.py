@@ -8,7 +8,7 @@ from shared.auth.algorithms import ALGORITHMS
 from shared.auth.principal import SCOPES, split_scopes
 from shared.config.declaring import NameList, in_development, own_origins, setting
 from shared.config.general import General
-from shared.config.values import SigningKey, parse_signing_keys
+from shared.config.values import SigningKey, check_origins, parse_signing_keys
 
 _SKEW_S: Final = 60
 """By how much the clocks of those who revoke, remember and accept may differ."""
@@ -93,6 +93,11 @@ class SignIn(General):
         if unknown := [name for name in value if name not in ALGORITHMS]:
             raise ValueError(f"names no algorithm with public keys: {', '.join(unknown)}")
         return value
+
+    @field_validator("origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return check_origins(value)
 
     @field_validator("user_scopes")
     @classmethod

@@ -14,6 +14,10 @@ from shared.domain.gcra import Policy
 
 _KID = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MAX_KEYS = 2
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://[^/?#@\sA-Z\x80-\U0010ffff]+?(?P<port>:[0-9]{1,5})?", re.ASCII
+)
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _POLICY = re.compile(r"([0-9]{1,9})/([0-9]{1,7})([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST = 31 * 86_400
@@ -39,6 +43,18 @@ def check_proxies(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name != "unix":
             ip_network(name)
+    return names
+
+
+def check_origins(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Pass a list of origins as browsers write them, or `*`. Raises ValueError for what no page can have."""
+    for name in names:
+        found = _ORIGIN.fullmatch(name)
+        if name != "*" and (found is None or found["port"] == _USUAL_PORTS.get(found["scheme"], "none")):
+            raise ValueError(
+                f"{name!r} is no origin as browsers send it: a scheme, a host in lower case and a port if it is not"
+                " the usual one, nothing after it, such as https://app.example.com"
+            )
     return names
 
 

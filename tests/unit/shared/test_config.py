@@ -1,5 +1,6 @@
 """The settings: read once from a mapping, checked together, never shown when secret."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_derived_defaults_follow_what_they_are_derived_from():
     assert settings.broker_url == "redis://r/1"
     assert settings.database_url == "sqlite:////data/bellhop.db"
     assert settings.origins[0] == "http://127.0.0.1:9"
+    assert load({"BELLHOP_API_PORT": "80"}).origins == ("http://127.0.0.1", "http://localhost")
 
 
 def test_names_without_prefix_are_read_as_they_are():
@@ -246,6 +248,38 @@ def test_another_issuer_works_alone_and_then_nothing_is_issued_here():
 def test_an_issuer_that_is_half_set_or_could_not_be_trusted_is_refused(wrong):
     with pytest.raises(ConfigError):
         load(ALONE | wrong)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "https://app.example.com,http://localhost:8080",
+        "http://[::1]:9,capacitor://localhost",
+        "https://xn--bcher-kva.example",
+    ],
+)
+def test_origins_as_browsers_send_them(origins):
+    assert ",".join(load({"BELLHOP_ORIGINS": origins}).origins) == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com/",
+        "https://app.example.com/page",
+        "https://App.example.com",
+        "https://app.example.com:443",
+        "http://localhost:80",
+        "https://bücher.example",
+        "https://user@app.example.com",
+        "app.example.com",
+        "null",
+    ],
+)
+def test_an_origin_that_no_page_could_have_is_refused_and_not_waited_for_in_vain(origin):
+    with pytest.raises(ConfigError, match=f"{re.escape(origin)}' is no origin"):
+        load({"BELLHOP_ORIGINS": f"https://good.example,{origin}"})
 
 
 def test_what_revokes_is_remembered_longer_than_any_token_is_good():
