@@ -5,7 +5,7 @@ what was known: so each 30 s the node says again whom it watches, hears who is o
 told. A watched user is an entry here whoever watches; a connection that watches nobody costs nothing.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +24,8 @@ from wsnode.unicasts import YIELD_EVERY
 
 WATCHED_MAX: Final = 100_000
 """Users whom one node watches, about 40 MiB; over it a connection is refused more."""
+SHARE: Final = 10_000
+"""Of them one user has at most so many, on all connections together, so that nobody takes them all."""
 REFRESH: Final = 30.0
 """Seconds between two rounds of saying whom this node watches: a lost message is made good within them."""
 ASKS: Final = 100
@@ -56,6 +58,7 @@ class Watching:
         self._most = most
         self._watched: dict[Name, Watched] = {}
         self._of: dict[int, set[Name]] = {}
+        self._shares: Counter[Name] = Counter()
         self._asks: deque[tuple[Peer, Watch, Waiting]] = deque()
         self._dropped: set[Name] = set()
         self._wake = Event()
@@ -72,9 +75,12 @@ class Watching:
             _refuse(peer, asked, "forbidden", f"Watching needs the scope {RIGHT}.")
         elif len(mine | wanted) > self._most:
             _refuse(peer, asked, "too_many_requests", f"A connection watches at most {self._most} users.")
+        elif self._shares[peer.app, peer.user] + len(wanted - mine) > SHARE:
+            _refuse(peer, asked, "too_many_requests", f"A user watches at most {SHARE} users on a node.")
         elif len(self._watched) + len(wanted) > WATCHED_MAX:
             _refuse(peer, asked, "unavailable", "This node watches as many users as it can.", retry=True)
         else:
+            self._shares[peer.app, peer.user] += len(wanted - mine)
             self._of[peer.number] = mine | wanted
             for name in wanted:
                 self._watched.setdefault(name, Watched()).peers[peer.number] = peer
@@ -104,6 +110,9 @@ class Watching:
         left = self._of.pop(peer.number, set()) - names
         if left:
             self._of[peer.number] = left
+        self._shares[peer.app, peer.user] -= len(names)
+        if not self._shares[peer.app, peer.user]:
+            del self._shares[peer.app, peer.user]
         for name in names:
             peers = self._watched[name].peers
             peers.pop(peer.number, None)

@@ -27,8 +27,9 @@ class Peer:
 
     app, dialect, open = "main", native, True
 
-    def __init__(self, number: int, *scopes: str) -> None:
+    def __init__(self, number: int, *scopes: str, user: str = "watcher") -> None:
         self.number = number
+        self.user = user
         self.scopes = frozenset(scopes or ("presence:read",))
         self.replies: list[dict[str, Any]] = []
         self.signals: list[tuple[str, bool]] = []
@@ -202,3 +203,20 @@ def test_without_redis_the_answer_is_a_retryable_error_and_the_next_one_works(wo
     watch(watching, peer, "ana")
 
     assert peer.states == {"ana": False}
+
+
+def test_one_user_cannot_take_all_that_a_node_can_watch(world, monkeypatch):
+    monkeypatch.setattr(module, "SHARE", 4)
+    _, watching, _ = world
+    first, second, other = Peer(1), Peer(2), Peer(3, user="somebody else")
+    watch(watching, first, "a", "b", "c")
+    watch(watching, first, "a", "b")  # again costs nothing
+    watch(watching, second, "d", "e")
+    assert (second.replies[-1]["code"], second.replies[-1]["retryable"]) == ("too_many_requests", False)
+    watch(watching, other, "d", "e")
+    assert other.states
+
+    watching.left(first)
+
+    watch(watching, second, "d", "e", "f")
+    assert second.states
