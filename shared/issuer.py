@@ -45,6 +45,9 @@ WAIT: Final = 4.0
 PATIENCE: Final = 15.0
 """Seconds after which a fetch is given up, and another may begin."""
 
+HANGING_MAX: Final = 3
+"""Fetches under way at once, those given up included: a header that trickles in ends when the issuer says so."""
+
 _TIMEOUT: Final = 3.0
 _WHOLE: Final = 5.0
 _REDIRECTS: Final = 3
@@ -89,6 +92,7 @@ class Issuer:
         self._keys: KeySet | None = None
         self._fetched = self._tried = float("-inf")
         self._flight: threading.Event | None = None
+        self._under_way = 0
         self._version = 0
 
     def keys(self) -> KeySet:
@@ -130,9 +134,10 @@ class Issuer:
         with self._lock:
             if (flight := self._pending) is not None:
                 return flight
-            if now - self._tried < AGAIN:
+            if now - self._tried < AGAIN or self._under_way >= HANGING_MAX:
                 return None
             self._tried = now
+            self._under_way += 1
             flight = self._flight = threading.Event()
         # Not a Thread: its start waits, and this may be a callback of an event loop.
         _thread.start_new_thread(self._run, (flight,))
@@ -155,6 +160,7 @@ class Issuer:
             self._version += 1
         finally:
             with self._lock:
+                self._under_way -= 1
                 if self._flight is flight:
                     self._flight = None
             flight.set()

@@ -6,9 +6,20 @@ from urllib.error import URLError
 
 import pytest
 
+from launcher.waiting import wait_for
 from shared.auth.key_set import NotAKeySet
 from shared.auth.signatures import KeyUnknown
-from shared.issuer import AGAIN, FRESH, SIZE_MAX, STALE, Issuer, IssuerUnavailable, read
+from shared.issuer import (
+    AGAIN,
+    FRESH,
+    HANGING_MAX,
+    PATIENCE,
+    SIZE_MAX,
+    STALE,
+    Issuer,
+    IssuerUnavailable,
+    read,
+)
 from shared.verifier import Verifier
 from tests.fixtures.other_issuer import ISSUER, KeyServer, key_server, key_set, public_jwk, signed
 from tests.unit.auth.test_tokens import FakeSettings
@@ -102,6 +113,18 @@ def test_nobody_waits_for_ever_and_another_fetch_takes_the_place_of_one_that_han
     assert not world.issuer.look_again(wait=0.01)
     assert world.fetches == 2
     world.gate.set()
+
+
+def test_fetches_that_hang_do_not_become_more_and_more(world):
+    world.gate.clear()
+    for _ in range(10):
+        world.issuer.look_again(wait=0)
+        world.now += PATIENCE
+    wait_for(lambda: world.fetches == HANGING_MAX, seconds=5)
+    world.gate.set()
+    wait_for(lambda: world.issuer.known, seconds=5)
+    assert world.fetches == HANGING_MAX
+    assert wait_for(world.issuer.look_again, seconds=5)
 
 
 def test_while_the_issuer_is_down_its_keys_count_for_a_day(world):
