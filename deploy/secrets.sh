@@ -23,6 +23,8 @@ keep() {
 keep jwt_secrets "k1:$(random 48)"
 keep flower_password "$(random 24)"
 keep postgres_password "$(random 32)"
-keep redis_password "$(random 32)"
 keep database_url "postgresql+psycopg://bellhop:$(cat "$folder/postgres_password")@postgres:5432/bellhop"
-keep redis_url "redis://:$(cat "$folder/redis_password")@valkey:6379/0"
+# The users of deploy/redis_users.acl.
+for user in operator api worker node beat flower; do
+    keep "redis_url_$user" "redis://$user:$(random 32)@valkey:6379/0"
+done

@@ -25,6 +25,14 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("bellhop:")}
 ADDRESSES = (ROOT / "deploy" / "nginx" / "addresses.conf").read_text()
+RIGHTS_OF = {
+    **dict.fromkeys(("api1", "api2"), "api"),
+    **dict.fromkeys(("node1", "node2"), "node"),
+    **dict.fromkeys(("worker", "worker_bulk"), "worker"),
+    "beat": "beat",
+    "flower": "flower",
+}
+"""Whose rights in Redis each service has (deploy/redis_users.acl)."""
 BIN = Path(sys.executable).parent
 RUN_SECRETS = "/run/secrets/"
 
@@ -162,8 +170,11 @@ class TestOurs:
     def test_each_starts_with_the_secrets_that_were_made(self, name: str, secrets: Path):
         settings = load(environment(name, secrets))
         assert settings.profile == "production"
-        password = (secrets / "redis_password").read_text().strip()
-        assert settings.redis_url == settings.broker_url == f"redis://:{password}@valkey:6379/0"
+        if name != "migrate":
+            user = RIGHTS_OF[name]
+            assert settings.redis_url == settings.broker_url
+            assert re.fullmatch(rf"redis://{user}:[A-Za-z0-9]{{32}}@valkey:6379/0", settings.redis_url)
+            assert [one for one in OURS[name]["secrets"] if one.startswith("redis")] == [f"redis_url_{user}"]
         if "database_url" in OURS[name]["secrets"]:
             password = (secrets / "postgres_password").read_text().strip()
             assert settings.database_url == f"postgresql+psycopg://bellhop:{password}@postgres:5432/bellhop"
