@@ -75,6 +75,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "BELLHOP_JWT_SECRETS": f"new:{secrets.token_hex(32)},old:{secrets.token_hex(32)}",
         "BELLHOP_FLOWER_PASSWORD": secrets.token_hex(16),
         "BELLHOP_ACCESS_LIFE": "10",
+        "BELLHOP_TRUSTED_PROXIES": "127.0.0.1",
     }
     with System(tmp_path_factory.mktemp("production"), ports=Ports.free(), env=env) as system:
         yield system

@@ -55,6 +55,17 @@ def test_the_same_in_a_browser(bellhop, api, nodes, page, shell):
     assert page.evaluate("said_") == [["Connected"], ["Received:", FRAME]]
 
 
+def test_the_console_of_a_page_that_is_a_file(bellhop, api, nodes, page, shell, tmp_path):
+    """'Use any WebSocket client or browser console'. (From about:blank Chromium itself lets nobody to this machine.)"""
+    (tmp_path / "page.html").write_text("<!doctype html><title>A page</title>", encoding="utf-8")
+    page.goto(f"file://{tmp_path}/page.html")
+    page.evaluate("() => { globalThis.said_ = []; console.log = (...words) => said_.push(words); }")
+    page.evaluate(f"() => {{ {socket(nodes[0], their_token(bellhop, 'b-console'))} }}")
+    wait_until(lambda: page.evaluate("said_") == [["Connected"]], 15, "it is open")
+    notify(shell, api, "b-console")
+    wait_until(lambda: page.evaluate("said_") == [["Connected"], ["Received:", FRAME]], 15, "it is shown")
+
+
 def test_what_was_missed_comes_once_and_not_on_every_return(bellhop, api, nodes, node, shell):
     token = their_token(bellhop, "b-away")
     notify(shell, api, "b-away", "missed")

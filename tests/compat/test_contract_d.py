@@ -97,17 +97,40 @@ def test_health_is_up(api, shell):
     assert (status, answer) == (200, {"status": "UP", "timestamp": answer["timestamp"]})
 
 
-def test_what_was_missed_comes_once_and_not_on_every_return(bellhop, api, nodes, node, shell):
-    code = listening()
-    token = their_token(bellhop, "d-away")
-    assert webhook(bellhop, shell, api, user_123="d-away")[0] == 200
-    with node(moved(code, node=nodes[0], your_jwt_token=token)) as program:
-        arrives(program, "System notification")
-    with node(moved(code, node=nodes[1], your_jwt_token=token)) as program:
-        program.says("connected")
-        assert webhook(bellhop, shell, api, user_123="d-away", **{"System notification": "new"})[0] == 200
-        arrives(program, "new")
-        assert [each["message"] for each in shown(program)] == ["new"]
+@pytest.mark.parametrize("transports", ["", '["polling"]', '["websocket"]'])
+def test_what_was_missed_comes_once_and_not_on_every_return(
+    bellhop, api, nodes, node, http, shell, transports
+):
+    """Twice away; also by polling alone, where nothing but the next request says that an answer was read."""
+    given = f"  transports: {transports},\n" if transports else ""
+    code = listening().replace("  auth: {", f"{given}  auth: {{")
+    user = "d-away" + re.sub(r"\W", "", transports)
+    token = their_token(bellhop, user)
+
+    def send(message: str) -> str:
+        status, answer = webhook(bellhop, shell, api, user_123=user, **{"System notification": message})
+        assert status == 200
+        return str(answer["id"])
+
+    def is_delivered(id: str) -> bool:
+        items = http.get(f"/v1/notifications/{id}/deliveries").body["items"]
+        return [one["state"] for one in items] == ["delivered"]
+
+    def visit(url: str, *messages: str, live: bool = False) -> None:
+        with node(moved(code, node=url, your_jwt_token=token)) as program:
+            program.says("connected")
+            if live:
+                send(messages[-1])
+            last = arrives(program, messages[-1])
+            assert [each["message"] for each in shown(program)] == list(messages)
+            wait_until(lambda: is_delivered(last["id"]), 15, "the next request has come")
+
+    send("missed")
+    visit(nodes[0], "missed")
+    send("missed again")
+    send("and again")
+    visit(nodes[1], "missed again", "and again")
+    visit(nodes[0], "new", live=True)
 
 
 def test_a_first_tab_that_closes_leaves_the_second_served(bellhop, api, nodes, node, shell):

@@ -1,6 +1,7 @@
 """A Bellhop in production, set up as docs/compatibility.md says: clients of all designs go on with their old tokens."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.compat import snippets
 from tests.compat.test_contract_d import listening
 from tests.compat.test_contract_e import FAILED, LISTEN
+from tests.compat.test_page import PAGE
 from tests.compat.tokens import their_token
 from tests.e2e.http import Http
 
@@ -15,6 +17,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 JSON = "-H 'Content-Type: application/json'"
 EXPIRED = ["closed", 4011]
+
+
+def made_as_the_page_says(system, first_key: str, shell) -> str:
+    """An API key that may send and no more, by the line of docs/compatibility.md."""
+    line = re.search(r"```sh\n(.+?)```", PAGE, re.DOTALL)
+    assert line is not None
+    text = line[1].replace("http://127.0.0.1:8080", system.url("api")).replace("$FIRST_KEY", first_key)
+    status, answer = shell(text)
+    assert (status, answer["scopes"]) == (201, ["notifications:write"])
+    return str(answer["key"])
 
 
 def e_socket(system, token: str, more: str = "", *, index: int = 0) -> str:
@@ -103,17 +115,37 @@ def test_the_socket_of_a_session_outlives_the_access_tokens(production, producti
 
 def test_the_limits_of_d_over_http(production, production_key, shell):
     """100 in 15 minutes: then it is refused in the shape of the contract for a while, and other keys are not."""
-    http = Http(production.url("api"), production_key)
-    made = http.post("/v1/api-keys", {"name": "webhook", "scopes": ["notifications:write"]})
-    assert made.status == 201
-    line = snippets.moved(
-        snippets.D_WEBHOOK, api=production.url("api"), your_webhook_api_key=made.body["key"]
-    )
+    key = made_as_the_page_says(production, production_key, shell)
+    line = snippets.moved(snippets.D_WEBHOOK, api=production.url("api"), your_webhook_api_key=key)
     assert {shell(line)[0] for _ in range(100)} == {200}
     # One more every 9 seconds: as many as this took.
     status, answer = next(found for _ in range(50) if (found := shell(line))[0] != 200)
     assert (status, set(answer), answer["success"]) == (429, {"success", "error"}, False)
-    assert shell(line.replace(made.body["key"], production_key))[0] == 200
+    assert shell(line.replace(key, production_key))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "first", "limit"),
+    [
+        ("/refresh", {"token": "unknown"}, 401, 30),
+        ("/logout", {"token": "unknown"}, 200, 30),
+        ("/auth", {"username": "nobody"}, 400, 30),
+        ("/webhook/notify", {"apiKey": "guessed"}, 401, 100),
+    ],
+)
+def test_who_tries_to_get_in_is_limited_by_address(production, shell, path, body, first, limit):
+    """As it was there: of the routes that sign in so many a minute, of guessed keys so many in 15 minutes."""
+
+    def line(address: str) -> str:
+        forwarded = f"-H 'X-Forwarded-For: {address}'"
+        return f"curl -X POST {production.url('api')}{path} {JSON} {forwarded} -d '{json.dumps(body)}'"
+
+    address = f"203.0.113.{len(path)}"
+    assert {shell(line(address))[0] for _ in range(limit)} == {first}
+    status, answer = next(found for _ in range(50) if (found := shell(line(address)))[0] != first)
+    assert status == 429
+    assert set(answer) in ({"success", "message"}, {"success", "error"}, {"error"})
+    assert shell(line("198.51.100.1"))[0] == first
 
 
 def test_the_limit_of_d_at_the_socket(production, node):
@@ -132,7 +164,7 @@ def test_the_limit_of_d_at_the_socket(production, node):
 
 def test_a_and_b_send_with_a_key_and_only_with_one(production, production_key, node, shell):
     api = production.url("api")
-    theirs = their_token(production, 19)
+    theirs, key = their_token(production, 19), made_as_the_page_says(production, production_key, shell)
     b_line = snippets.moved(snippets.B_NOTIFY, api=api)
     a_line = f"curl -X POST {api}/notification {JSON} -d '{snippets.A_NOTIFICATION}'"
     for line in (a_line, b_line):
@@ -141,7 +173,7 @@ def test_a_and_b_send_with_a_key_and_only_with_one(production, production_key, n
         snippets.moved(snippets.B_SOCKET, node=production.url("node"), YOUR_ACCESS_TOKEN=theirs)
     ) as program:
         program.says("Connected")
-        keyed = f"-H 'Authorization: Bearer {production_key}'"
+        keyed = f"-H 'Authorization: Bearer {key}'"
         assert shell(f"{a_line} {keyed}") == (200, {"message": "Notification triggered"})
         assert shell(f"{b_line.rstrip()} {keyed}") == (200, {"success": True})
         program.says("Received:", {"type": "NOTIFICATION", "data": {"message": "Hello from server!"}})

@@ -26,7 +26,7 @@ ASSIGNED = re.compile(r"`([A-Z_]+)=([^`]+)`")
 
 def rows() -> list[tuple[list[str], list[str], str]]:
     """The old names, the designs that have them, and what the page says of them."""
-    table = PAGE[PAGE.index("## Names in the environment") : PAGE.index("## Moving")]
+    table = PAGE[PAGE.index("## Names in the environment") : PAGE.index("## Commands")]
     return [(re.findall(r"[A-Z_]+", old), of.split(", "), new) for old, of, new in ROW.findall(table)]
 
 
@@ -52,6 +52,19 @@ def test_what_the_page_tells_to_set_can_be_set():
 def test_every_setting_that_the_page_names_exists():
     named = set(re.findall(r"`(BELLHOP_[A-Z_]+|DATABASE_URL|REDIS_URL)", PAGE))
     assert named <= OURS, named - OURS
+
+
+def test_every_target_of_make_that_the_page_names_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"`make ([a-z-]+)", PAGE))
+    assert {"run", "secrets", "migrate", "test", "key"} <= named
+    assert all(re.search(rf"^{name}:", makefile, re.MULTILINE) for name in named)
+
+
+def test_every_service_whose_logs_the_page_names_exists():
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    services = re.findall(r"`docker compose logs -f ([a-z0-9 ]+)`", PAGE)[0].split()
+    assert all(re.search(rf"^  {name}:", compose, re.MULTILINE) for name in services)
 
 
 def test_the_page_is_found_from_the_first_one():
