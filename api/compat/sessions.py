@@ -26,6 +26,7 @@ class Doors(Resource):
         self._identity = identity
         self._authenticator = authenticator
         self._proxies = Proxies(settings.trusted_proxies)
+        self._life_max = settings.token_life_max
 
     def on_post_login(self, req: ApiRequest, resp: falcon.Response) -> None:
         """Become a user without a password: in development, on this machine."""
@@ -51,6 +52,6 @@ class Doors(Resource):
         grant = self._identity.accounts.sign_in(given, client_of(req.env, self._proxies))
         principal = self._authenticator.identify(f"Bearer {grant.access}")
         # Nothing but the socket comes of this session, so nothing could renew a token: it lasts as the session does.
-        until = (principal.issued_at or 0) + grant.refresh_in * 1000
+        until = (principal.issued_at or 0) + min(grant.refresh_in, self._life_max) * 1000
         ticket = self._identity.tickets.give(replace(principal, expires_at=until), req.env.get("HTTP_ORIGIN"))
         reply(resp, {"sessionId": ticket["ticket"]})
