@@ -1,4 +1,4 @@
-"""The snippets of README.md and clients/README.md are run as they stand, with another address."""
+"""The snippets of README.md, clients/README.md and the guide to signing in are run as they stand, elsewhere."""
 
 import os
 import queue
@@ -9,9 +9,11 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).parents[2]
 CLIENTS, FRONT = (
@@ -92,6 +94,35 @@ def test_what_the_front_page_shows_first_shows_what_is_posted(say, http, languag
     http.notify(user, event="readme.shown", data={"message": "Paid."})
 
     assert "Paid." in until(line, "readme.shown {")
+
+
+def test_the_page_of_the_guide_signs_in_and_is_still_signed_in_after_a_reload(bellhop, http, browser):
+    guide = (ROOT / "docs" / "guides" / "sign-in.md").read_text(encoding="utf-8")
+    (page,) = re.findall(r"^```html\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    page = page.replace("ws://127.0.0.1:8001", bellhop.url("node", scheme="ws"))
+    user = f"mona-{uuid.uuid4().hex[:6]}"
+    credentials = {"username": user, "password": "correct horse battery"}
+    assert http.post("/v1/auth/register", credentials).status == 201
+    # A page that the test hands out comes from nowhere as the browser sees it.
+    with closing(browser.new_context(permissions=["local-network-access"])) as context:
+        tab = context.new_page()
+        tab.route("**/page", lambda route: route.fulfill(content_type="text/html", body=page))
+        tab.goto(f"{bellhop.url('api')}/page")
+        for name, value in credentials.items():
+            tab.locator(f"[name={name}]").fill(value)
+
+        tab.get_by_role("button").click()
+        expect(tab.locator("#login")).to_be_hidden()
+        http.notify(user, event="order.paid", data={"message": "<b>Order</b> 17"})
+        expect(tab.locator("#inbox")).to_contain_text("order.paid: <b>Order</b> 17")
+
+        tab.reload()
+        expect(tab.locator("#login")).to_be_hidden()
+        http.notify(user, event="order.sent", data={"message": "On its way."})
+        expect(tab.locator("#inbox")).to_contain_text("order.sent: On its way.")
+
+        assert http.post(f"/v1/users/{user}/disable", {}).status == 200
+        expect(tab.locator("#login")).to_be_visible()
 
 
 def until(line: Callable[[], str], start: str) -> str:
