@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -80,6 +81,13 @@ class _Bounded:
         return line
 
 
+def _is_clear(headers: Message) -> bool:
+    """Whether no field is folded, broken, or there twice that may be there once."""
+    # Behind a line that is no field the parser, which is one for e-mail, takes the others for a body: a defect.
+    folded = any("\n" in value for value in headers.values())
+    return not (folded or headers.defects or any(len(headers.get_all(one, [])) > 1 for one in _ONCE))
+
+
 class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no types
     """One HTTP connection until it is closed or becomes a WebSocket."""
 
@@ -105,8 +113,7 @@ class NodeHandler(WebSocketHandler):  # type: ignore[misc]  # the library has no
         """The headers, in time. Raises ValueError for what a proxy may have read otherwise; it is answered 400."""
         with gevent.Timeout(max(0.001, self._due - time.monotonic())):
             found = bool(super().read_request(raw_requestline))
-        # Behind a line that is no field the parser, which is one for e-mail, takes the others for a body.
-        if found and (self.headers.defects or any(len(self.headers.get_all(one, [])) > 1 for one in _ONCE)):
+        if found and not _is_clear(self.headers):
             raise ValueError("the headers are not clear")
         return found
 

@@ -141,6 +141,7 @@ def test_a_body_is_refused_and_not_waited_for(node, body, path):
         b"Content-Length: 0\r\nContent-Length: 5",
         b"Transfer-Encoding : chunked\r\nContent-Length: 0",
         b"Host: b",
+        b"X: a\r\n b",
     ],
 )
 def test_what_a_proxy_may_have_read_otherwise_is_refused_and_ends_the_connection(node, field):
