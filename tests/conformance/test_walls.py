@@ -91,7 +91,7 @@ def test_a_full_node_says_503(start_node, redis_server, backend):
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://app.example.evil", "https://app.example:443", "http://app.example", "null"]
+    "origin", ["https://app.example.evil", "https://app.example:443", "http://app.example", "https://null"]
 )
 def test_only_an_origin_of_the_list_letter_by_letter_may_connect(node, backend, origin):
     token = node.token("page")
