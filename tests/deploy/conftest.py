@@ -6,6 +6,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,20 @@ def edge(behind: Behind) -> Iterator[Edge]:
     """The one public port, without TLS."""
     with Edge(behind.places) as edge:
         yield edge
+
+
+@pytest.fixture(scope="package")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that signs itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    chain, key = folder / "tls_certificate", folder / "tls_key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "2", "-subj", "/CN=bellhop", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", str(chain), "-keyout", str(key)],
+        check=True, capture_output=True, timeout=30,
+    )  # fmt: skip
+    return chain, key
 
 
 @pytest.fixture

@@ -132,6 +132,16 @@ class Edge:
         self.stop()
 
 
+def encrypting(places: Places, certificate: tuple[Path, Path]) -> Edge:
+    """The public port with TLS, not started; the files of the certificate lie beside its configuration."""
+    edge = Edge(places, "tls.conf", {f"/run/secrets/{file.name}": file.name for file in certificate})
+    for file in certificate:
+        copy = edge.folder / file.name
+        copy.write_bytes(file.read_bytes())
+        copy.chmod(0o444)
+    return edge
+
+
 def unprivileged() -> dict[str, Any]:
     """What runs a program as nobody, if these tests run as root."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import requests
 import websocket
 
 from tests.deploy.conftest import Behind
-from tests.deploy.edge import Edge
+from tests.deploy.edge import Edge, encrypting
 from tests.e2e.device import wait_until
 from tests.e2e.http import Http
 
@@ -19,29 +18,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    chain, key = folder / "tls_certificate", folder / "tls_key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "2", "-subj", "/CN=bellhop", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-out", str(chain), "-keyout", str(key)],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    return chain, key
-
-
-@pytest.fixture(scope="module")
 def tls(behind: Behind, certificate: tuple[Path, Path]) -> Iterator[Edge]:
-    """The public port with TLS; the files of the certificate lie beside its configuration."""
-    files = {"/run/secrets/tls_certificate": "tls_certificate", "/run/secrets/tls_key": "tls_key"}
-    edge = Edge(behind.places, "tls.conf", files)
-    for file in certificate:
-        copy = edge.folder / file.name
-        copy.write_bytes(file.read_bytes())
-        copy.chmod(0o444)
-    with edge:
+    """The public port with TLS."""
+    with encrypting(behind.places, certificate) as edge:
         yield edge
 
 
