@@ -148,11 +148,12 @@ def test_a_message_is_stored_published_and_confirmed(bellhop, nodes, node, http)
             receiver.says({"type": "NOTIFICATION", "data": data})
 
 
-@pytest.mark.parametrize("kind", ["to nobody", "forged", "too old", "of somebody else"])
+@pytest.mark.parametrize("kind", ["to nobody", "to no name", "forged", "too old", "of somebody else"])
 def test_a_message_that_is_not_sent_says_so(bellhop, nodes, node, kind):
     ana = their_token(bellhop, "e-ana")
     fields = {
-        "to nobody": {"token": ana},
+        "to nobody": {"to": [], "token": ana},
+        "to no name": {"to": "", "token": ana},
         "forged": {"to": "e-bob", "token": ana[:-3] + "AAA"},
         "too old": {"to": "e-bob", "token": their_token(bellhop, "e-ana", seconds=-3600)},
         "of somebody else": {"to": "e-bob", "token": their_token(bellhop, "e-eve")},
