@@ -22,8 +22,9 @@ from shared.db import Database
 from shared.domain import words
 from shared.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from shared.store import accounts as store
-from shared.store import apps, sessions
+from shared.store import apps, revocations, sessions
 from shared.store.accounts import AccountRow
+from shared.store.revocations import Revocation
 
 _REFUSED: Final = "Unknown username, or wrong password."
 _MISTAKABLE: Final = "No spaces around it, nothing invisible, and no characters that stand for others."
@@ -94,7 +95,10 @@ class Accounts:
         return grant
 
     def change_password(self, principal: Principal, old: str, new: str) -> None:
-        """Change one's own password, and end one's other sessions. Raises Forbidden, InvalidRequest, OverLimit."""
+        """Change one's own password, and end one's other sessions.
+
+        Raises Forbidden, InvalidRequest, OverLimit, and RedisUnavailable: then it is changed and will be told.
+        """
         app, user = principal.app, principal.user
         if user is None:
             raise Forbidden("Only a user's token can do that.")
@@ -105,16 +109,17 @@ class Accounts:
             raise Forbidden(_WRONG)
         row, hash, now_ms = account, self._hashing.hash(new), self._clock.now_ms()
 
-        def change(session: Session) -> list[str] | None:
+        def change(session: Session) -> list[Revocation] | None:
             if not store.confirm(session, row):
                 return None
             store.change(session, row.user_id, old=row.hash, new=hash, now_ms=now_ms)
-            return sessions.end_all(session, row.user_id, now_ms=now_ms, but=principal.session)
+            over = sessions.end_all(session, row.user_id, now_ms=now_ms, but=principal.session)
+            return revocations.add_ended(session, row.app_id, app, user, over, now_ms=now_ms)
 
         ended = self._database.run(change)
         if ended is None:
             raise Forbidden(_WRONG)
-        self._sessions.tell(app, user, ended)
+        self._sessions.tell(ended)
 
     def _find(self, app: str, username: str) -> AccountRow | None:
         with self._database.session() as session:

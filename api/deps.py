@@ -54,6 +54,7 @@ from shared.redis.tallies import Tallies
 from shared.redis.tickets import Tickets
 from shared.redis.tombstones import Tombstones
 from shared.services.cancellations import Cancellations
+from shared.services.revoking import Revoking
 from shared.store import apps
 
 PROCESS = "api"
@@ -95,7 +96,7 @@ def build(settings: Settings) -> Deps:
     clock, random = SystemClock(), os.urandom
     database = Database(settings.database_url, breaker=Breaker("database", monotonic=clock.monotonic))
     fast, slow = _clients(settings)
-    journal, limiter, kept = Journal(slow), Limiter(LimitKeeper(fast), settings), _kept(settings, fast)
+    journal, limiter, kept = Journal(slow), _limiter(settings, fast), _kept(settings, database, fast)
     queue, bounds, audiences = JobQueue(settings.broker_url), _bounds(settings), Audiences(database)
     known_segments = KnownSegments(audiences.missing, monotonic=clock.monotonic)
     lookups = Lookups(audiences.left_out, known_segments.missing)
@@ -120,7 +121,7 @@ def build(settings: Settings) -> Deps:
         dead_letters=DeadLetters(database, journal, _enqueue(queue), clock=clock, bounds=bounds),
         cancelling=Cancelling(cancellations, journal, tombstones, _enqueue(queue), clock=clock),
         inboxes=Inboxes(database, streams, Bus(slow), clock),
-        people=People(database, streams, kept.revocations, clock),
+        people=People(database, kept.revoking, clock),
         presences=Presences(database, Presence(slow, grace=settings.presence_grace), clock),
         subscriptions=Subscriptions(database, clock),
         segments=Segments(database, clock, forget=known_segments.forget),
@@ -139,8 +140,15 @@ def _clients(settings: Settings) -> tuple[client.Client, client.Client]:
     return fast, client.connect(settings.redis_url, name="bellhop-api")
 
 
-def _kept(settings: Settings, fast: client.Client) -> Kept:
-    return Kept(Revocations(fast, life=settings.revocation_life), Successors(fast), Tickets(fast))
+def _limiter(settings: Settings, fast: client.Client) -> Limiter:
+    return Limiter(LimitKeeper(fast), settings)
+
+
+def _kept(settings: Settings, database: Database, fast: client.Client) -> Kept:
+    revocations = Revocations(fast, life=settings.revocation_life)
+    streams = Streams(fast, life=settings.stream_life)
+    revoking = Revoking(settings, database, revocations, streams)
+    return Kept(revocations, revoking, Successors(fast), Tickets(fast))
 
 
 def _key_ring(keys: Keys, clock: Clock) -> KeyRing:

@@ -19,6 +19,7 @@ from shared.db import Database
 from shared.redis.revocations import Revocations
 from shared.redis.successors import Successors
 from shared.redis.tickets import Tickets
+from shared.services.revoking import Revoking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Kept(NamedTuple):
     """What signing in keeps in Redis; with a short deadline, because a row is locked while it is asked."""
 
     revocations: Revocations
+    revoking: Revoking
     successors: Successors
     tickets: Tickets
 
@@ -48,7 +50,7 @@ def build(
     random: Callable[[int], bytes],
 ) -> Identity:
     """Make them."""
-    sessions = Sessions(settings, database, kept.revocations, kept.successors, clock=clock, random=random)
+    sessions = Sessions(settings, database, kept.revoking, kept.successors, clock=clock, random=random)
     passwords = Passwords(
         memory=settings.argon2_memory, time=settings.argon2_time, lanes=settings.argon2_lanes, random=random
     )

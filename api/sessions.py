@@ -1,7 +1,7 @@
 """Sessions: begun by a sign-in, kept up by refresh tokens, listed and ended.
 
-Rule U. The database is written first and the nodes are told then; ending again tells again, so that who got an error in
-between can repeat. What a refresh gives is known to Redis before it is committed: who waits for the row finds it.
+Rule U. The database is written first and the nodes are told then: at once or, by shared.services.revoking, when Redis
+is back. What a refresh gives is known to Redis before it is committed: who waits for the row finds it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ from shared.db import Database
 from shared.domain.refreshing import Meaning
 from shared.errors import Forbidden, NotFound, Unauthenticated
 from shared.ids import is_uuid7, uuid7
-from shared.redis.revocations import Revocations
 from shared.redis.successors import Successors
-from shared.store import accounts, apps, users
+from shared.services.revoking import Revocation, Revoking
+from shared.store import accounts, apps, revocations, users
 from shared.store import sessions as store
 from shared.store.accounts import AccountRow
 from shared.store.sessions import Begun, Family, Refreshed
@@ -63,7 +63,7 @@ class Sessions:
         self,
         settings: Settings,
         database: Database,
-        revocations: Revocations,
+        revoking: Revoking,
         successors: Successors,
         *,
         clock: Clock,
@@ -71,14 +71,14 @@ class Sessions:
     ) -> None:
         self._settings = settings
         self._database = database
-        self._revocations = revocations
+        self._revoking = revoking
         self._successors = successors
         self._clock = clock
         self._random = random
         self._idle_ms = settings.refresh_idle * 1000
 
     def begin(self, app: str, account: AccountRow, client: Client) -> Grant | None:
-        """Begin a session; None if the account has changed since it was read. Raises RedisUnavailable."""
+        """Begin a session; None if the account has changed since it was read."""
 
         def find(session: Session) -> tuple[int, int] | None:
             return (account.app_id, account.user_id) if accounts.confirm(session, account) else None
@@ -88,7 +88,7 @@ class Sessions:
     def visit(self, app: str, user: str, client: Client) -> Grant:
         """Begin a session of a user, known or not, without a password: for development on this machine.
 
-        Raises Unauthenticated for who is disabled, RedisUnavailable.
+        Raises Unauthenticated for who is disabled.
         """
         now_ms = self._clock.now_ms()
 
@@ -108,7 +108,7 @@ class Sessions:
         token, successor = secrets.digest(presented), secrets.make(secrets.REFRESH, self._random)
         sealed = secrets.seal(successor, presented, self._random)
 
-        def turn(session: Session) -> Refreshed:
+        def turn(session: Session) -> tuple[Refreshed, list[Revocation]]:
             found = store.refresh(
                 session,
                 token,
@@ -119,9 +119,10 @@ class Sessions:
             )
             if found.meaning is Meaning.ROTATE:
                 self._successors.put(token, sealed)
-            return found
+            stolen = found.family if found.meaning is Meaning.STOLEN else None
+            return found, [] if stolen is None else _noted(session, stolen, now_ms)
 
-        found = self._database.run(turn)
+        found, ended = self._database.run(turn)
         match found:
             case Refreshed(Meaning.ROTATE, Family() as family):
                 return self._grant(family, successor, now_ms)
@@ -130,19 +131,20 @@ class Sessions:
                 same = secrets.unseal(kept, presented) if kept else None
                 if same is not None:
                     return self._grant(family, same, now_ms)
-            case Refreshed(meaning, Family() as family):
-                if meaning is Meaning.STOLEN:
-                    log.warning("refresh_token_reused", app=family.app, session=family.id)
-                # Also for what had ended: whoever ended it may not have come to telling the nodes.
-                self._revocations.end_sessions(family.app, family.user, [family.id])
+            case Refreshed(Meaning.STOLEN, Family() as family):
+                log.warning("refresh_token_reused", app=family.app, session=family.id)
+        self._revoking.tell(ended)
         raise Unauthenticated(_OVER)
 
-    def tell(self, app: str, user: str, ended: Sequence[str]) -> None:
-        """Let everybody know that these sessions have ended in the database. Raises RedisUnavailable."""
-        self._revocations.end_sessions(app, user, ended)
+    def tell(self, ended: Sequence[Revocation]) -> None:
+        """Let everybody know that these sessions have ended in the database.
+
+        Raises RedisUnavailable: then they have ended, and it is told when Redis is back.
+        """
+        self._revoking.tell(ended)
 
     def end_by(self, presented: str) -> None:
-        """End the session of a refresh token, used or not; nothing if it is unknown. Raises RedisUnavailable."""
+        """End the session of a refresh token, used or not; nothing if it is unknown. Raises as `tell`."""
         with self._database.session() as session:
             family = store.family_of(session, secrets.digest(presented))
         if family is not None:
@@ -166,7 +168,7 @@ class Sessions:
         now_ms, refresh = self._clock.now_ms(), secrets.make(secrets.REFRESH, self._random)
         id, expires_at = uuid7(now_ms, self._random(_UUID_NOISE)), now_ms + self._settings.refresh_life * 1000
 
-        def begin(session: Session) -> list[str] | None:
+        def begin(session: Session) -> tuple[int, list[Revocation]] | None:
             found = find(session)
             if found is None:
                 return None
@@ -180,13 +182,16 @@ class Sessions:
                 at=now_ms,
                 expires_at=expires_at,
             )
-            return store.begin(session, begun, idle_ms=self._idle_ms)
+            over = store.begin(session, begun, idle_ms=self._idle_ms)
+            noted = revocations.add_ended(session, found[0], app, user, over, now_ms=now_ms)
+            return accounts.decided(session, found[1]), noted
 
-        ended = self._database.run(begin)
-        if ended is None:
+        begun = self._database.run(begin)
+        if begun is None:
             return None
-        self._revocations.end_sessions(app, user, ended)
-        return self._grant(Family(id, app, user, expires_at), refresh, now_ms)
+        since, over = begun
+        self._revoking.tell_soon(over)
+        return self._grant(Family(id, app, user, expires_at, since), refresh, now_ms)
 
     def list_of(self, principal: Principal) -> Document:
         """List the sessions of whoever asks, those used last first."""
@@ -217,21 +222,32 @@ class Sessions:
             return False
         now_ms = self._clock.now_ms()
 
-        def end(session: Session) -> list[str]:
-            user_id = _user_id(session, app, user)
-            return [] if user_id is None else store.end(session, user_id, [id], now_ms=now_ms)
+        def end(session: Session) -> list[Revocation]:
+            found = apps.get(session, app)
+            row = users.get(session, found.id, user) if found else None
+            if found is None or row is None:
+                return []
+            ended = store.end(session, row.id, [id], now_ms=now_ms)
+            return revocations.add_ended(session, found.id, app, user, ended, now_ms=now_ms)
 
         ended = self._database.run(end)
-        self._revocations.end_sessions(app, user, ended)
+        self._revoking.tell(ended)
         return bool(ended)
 
     def _grant(self, family: Family, refresh: str, now_ms: int) -> Grant:
         settings, left = self._settings, max(1, (family.expires_at - now_ms) // 1000)
         life = min(settings.access_life, left)
+        # Another clock may have decided something about the user in a future of this one: this token is newer.
+        now = max(now_ms, family.since)
         access = tokens.issue(
-            settings, user=family.user, app=family.app, ttl=life, now=now_ms, session=family.id
+            settings, user=family.user, app=family.app, ttl=life, now=now, session=family.id
         )
         return Grant(family.user, life, min(settings.refresh_idle, left), access, refresh)
+
+
+def _noted(session: Session, family: Family, now_ms: int) -> list[Revocation]:
+    app_id = apps.require(session, family.app).id
+    return revocations.add_ended(session, app_id, family.app, family.user, [family.id], now_ms=now_ms)
 
 
 def _user_id(session: Session, app: str, user: str | None) -> int | None:

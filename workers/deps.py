@@ -27,6 +27,7 @@ from shared.redis.revocations import Revocations
 from shared.redis.streams import Streams
 from shared.redis.tombstones import Tombstones
 from shared.services.cancellations import Cancellations
+from shared.services.revoking import Revoking
 
 
 class Chance(Protocol):
@@ -55,6 +56,7 @@ class Deps:
     retractor: Retractor
     revocations: Revocations
     cancellations: Cancellations
+    revoking: Revoking
     presence: Presence
     connection_log: ConnectionLog
     clock: Clock
@@ -67,12 +69,14 @@ def open_deps(settings: Settings) -> Deps:
     bounds = TailBounds(settings.tail_frames, settings.tail_bytes, settings.stream_life)
     database, clock = Database(settings.database_url), SystemClock()
     retractor = Retractor(client, life=settings.stream_life)
+    streams = Streams(client, life=settings.stream_life)
+    revocations = Revocations(client, life=settings.revocation_life)
     return Deps(
         settings=settings,
         database=database,
         journal=Journal(client),
         publisher=Publisher(client, bounds),
-        streams=Streams(client, life=settings.stream_life),
+        streams=streams,
         acks=Acks(client),
         limits=Limits(client),
         leases=Leases(client, life=settings.lease_life),
@@ -80,8 +84,9 @@ def open_deps(settings: Settings) -> Deps:
         queue=JobQueue(settings.broker_url),
         tombstones=Tombstones(client),
         retractor=retractor,
-        revocations=Revocations(client, life=settings.revocation_life),
+        revocations=revocations,
         cancellations=Cancellations(database, retractor, clock),
+        revoking=Revoking(settings, database, revocations, streams),
         presence=Presence(client, grace=settings.presence_grace, everybody=settings.presence_broadcast),
         connection_log=ConnectionLog(client),
         clock=clock,

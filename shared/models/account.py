@@ -6,7 +6,7 @@ No foreign keys, as on deliveries: rows of users are never deleted, and a sessio
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.models.base import Base
@@ -34,6 +34,12 @@ class SignedIn(Base, table=True):
     __table_args__: ClassVar = (
         Index("ix_sessions_user_id", "user_id"),
         Index("ix_sessions_last_used_at", "last_used_at"),
+        Index(
+            "ix_sessions_revoked_at",
+            "revoked_at",
+            postgresql_where=text("revoked_at IS NOT NULL"),
+            sqlite_where=text("revoked_at IS NOT NULL"),
+        ),
         TABLE_OPTIONS,
     )
 

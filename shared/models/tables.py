@@ -13,6 +13,7 @@ from shared.models.base import metadata
 from shared.models.connection_log import ConnectionLog
 from shared.models.delivery import Delivery
 from shared.models.notification import Notification, Page
+from shared.models.revocation import Revocation
 from shared.models.schedule import Schedule, ScheduleRun
 from shared.models.segment import Segment
 from shared.models.subscription import Subscription
@@ -35,6 +36,7 @@ MODELS = (
     Account,
     SignedIn,
     RefreshToken,
+    Revocation,
 )
 """Every model; Alembic compares them with the database."""
 
@@ -54,3 +56,4 @@ connection_logs: Table = metadata.tables["connection_logs"]
 accounts: Table = metadata.tables["accounts"]
 sessions: Table = metadata.tables["sessions"]
 refresh_tokens: Table = metadata.tables["refresh_tokens"]
+revocations: Table = metadata.tables["revocations"]

@@ -15,7 +15,11 @@ from shared.models.types import TABLE_OPTIONS, AsciiText, BigId, JsonText, UtcDa
 
 
 class User(Base, table=True):
-    """A receiver, named by the sender's own id. Erased: `name` is NULL and `name_hash` finds the row again."""
+    """A receiver, named by the sender's own id. Erased: `name` is NULL and `name_hash` finds the row again.
+
+    `decided` is the number of the last decision on whether to let the user in: epoch milliseconds that grow with each.
+    No token counts that was issued before `revoked_before`, the same. Both stay when the user is erased.
+    """
 
     __tablename__ = "users"
     __table_args__: ClassVar = (
@@ -27,6 +31,13 @@ class User(Base, table=True):
             "disabled_at",
             postgresql_where=text("disabled_at IS NOT NULL"),
             sqlite_where=text("disabled_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_users_app_id_revoked_before",
+            "app_id",
+            "revoked_before",
+            postgresql_where=text("revoked_before IS NOT NULL"),
+            sqlite_where=text("revoked_before IS NOT NULL"),
         ),
         TABLE_OPTIONS,
     )
@@ -43,6 +54,8 @@ class User(Base, table=True):
     erased_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    decided: int | None = Field(default=None, sa_type=BigInteger)
+    revoked_before: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Stream(Base, table=True):

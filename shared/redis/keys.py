@@ -35,6 +35,8 @@
 | refresh:{digest} | STRING, encrypted | the successor of a refresh token just used, for its own client | 10 s |
 | revoked:session:{app}:{id} | STRING | nothing: this session was ended | as the longest token |
 | revoked:user:{app}:{user} | STRING ms | the user's tokens that were issued before are dead | as the longest token |
+| revoked:decided:{app}:{user} | STRING ms | number of the last decision about the user | as the longest token |
+| revoked:run:{app} | STRING | the run of Redis that knows all that stands against users | for ever |
 | disabled:{app} | SET of user names | who may not come in; the database has it too | until enabled |
 | readiness | STRING | nothing: written to see whether Redis takes writes | 60 s |
 | node:{node} | channel | envelopes for one node | |
@@ -140,6 +142,16 @@ def revoked_session(app: str, session: str) -> str:
 def revoked_user(app: str, user: str) -> str:
     """STRING; epoch milliseconds before which no token of the user may have been issued."""
     return f"revoked:user:{app}:{user}"
+
+
+def revoked_decided(app: str, user: str) -> str:
+    """STRING; the number of the last decision about a user."""
+    return f"revoked:decided:{app}:{user}"
+
+
+def revoked_run(app: str) -> str:
+    """STRING; the run of Redis in which everything that stands against users of the app was put here."""
+    return f"revoked:run:{app}"
 
 
 def disabled(app: str) -> str:

@@ -2,22 +2,19 @@
 
 Written first and told then: a node registers a connection first and looks then, so of both at once one finds the other.
 Who is disabled stands in the database, who ended a session too; what is here makes it known to tokens that nobody looks
-up.
+up. Decisions about a user have numbers, and one that comes late changes nothing that was decided after it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import redis
 
 from shared.protocol.revoke import encode_revoke
 from shared.redis import keys
-from shared.redis.client import guarded
-from shared.redis.scripts import Script
-
-_ALL: Final = ""
-"""Stands in the set of disabled users when all of them do; no user has an empty name."""
+from shared.redis.client import guarded, text
+from shared.redis.scripts import Argument, Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +33,18 @@ class Standing:
 
 
 NOTHING_AGAINST: Final = Standing()
+BATCH: Final = 200
+"""Decisions in one round trip."""
+
+
+class Decision(NamedTuple):
+    """What was decided about a user: whether to let the user in, and the epoch milliseconds before which no token may
+    have been issued (None: nothing about that). A decision that was made later has a higher number."""
+
+    user: str
+    number: int
+    disabled: bool
+    before: int | None
 
 
 class Revocations:
@@ -45,7 +54,9 @@ class Revocations:
     def __init__(self, client: redis.Redis, *, life: int) -> None:
         self._client = client
         self._life = life
-        self._tell = Script("tell_nodes")
+        self._tell = Script("tell_nodes", "tell")
+        self._decide = Script("decide", "tell")
+        self._run_id = Script("run_id")
 
     def end_sessions(self, app: str, user: str, sessions: Sequence[str]) -> int:
         """End sessions of a user and their connections; the number of nodes told. Raises RedisUnavailable."""
@@ -58,48 +69,58 @@ class Revocations:
             pipeline.execute()
         return self._told(encode_revoke(app, user, sessions, None))
 
-    def end_user(self, app: str, user: str, before: int) -> int:
-        """End every token of a user issued before (epoch milliseconds), and its connections; the number of nodes told.
+    def decide(self, app: str, decisions: Sequence[Decision]) -> int:
+        """Take in decisions about users, each unless a later one is known, and end connections; nodes that were told.
+
+        Raises RedisUnavailable.
+        """
+        told = 0
+        for start in range(0, len(decisions), BATCH):
+            calls = [self._call(app, decision) for decision in decisions[start : start + BATCH]]
+            told += sum(self._decide.run_many(self._client, calls))
+        return told
+
+    def _call(self, app: str, new: Decision) -> tuple[list[str], list[Argument]]:
+        user, before = new.user, new.before
+        names = [
+            keys.revoked_decided(app, user),
+            keys.disabled(app),
+            keys.revoked_user(app, user),
+            keys.NODES,
+        ]
+        args: list[Argument] = [
+            new.number,
+            int(new.disabled),
+            "" if before is None else before,
+            self._life,
+            user,
+        ]
+        return names, [*args, encode_revoke(app, user, None, None), encode_revoke(app, user, None, before)]
+
+    def unknown(self, apps: Sequence[str]) -> dict[str, str]:
+        """Apps of which this run of Redis may not know all that stands against users, each with the run.
+
+        It is new, was emptied, or started from a disk that lacks what came last. Raises RedisUnavailable.
+        """
+        if not apps:
+            return {}
+        run = self._run_id.run(self._client, [], []).decode()
+        with guarded():
+            found = self._client.mget([keys.revoked_run(app) for app in apps])
+        return {app: run for app, known in zip(apps, found, strict=True) if text(known) != run}
+
+    def known(self, app: str, run: str) -> None:
+        """What stands against users of the app is here, all of it, as it was found missing in `run`.
 
         Raises RedisUnavailable.
         """
         with guarded():
-            self._client.set(keys.revoked_user(app, user), before, ex=self._life)
-        return self._told(encode_revoke(app, user, None, before))
+            self._client.set(keys.revoked_run(app), run)
 
-    def disable(self, app: str, user: str, before: int) -> int:
-        """Let a user in no more, and end what was issued before and all connections. Raises RedisUnavailable."""
+    def disabled(self, app: str) -> list[str]:
+        """Who is in the set of disabled users, right or wrong. Raises RedisUnavailable."""
         with guarded():
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.sadd(keys.disabled(app), user)
-            pipeline.set(keys.revoked_user(app, user), before, ex=self._life)
-            pipeline.execute()
-        return self._told(encode_revoke(app, user, None, None))
-
-    def enable(self, app: str, user: str) -> None:
-        """Let a user in again, with a newer token. Raises RedisUnavailable."""
-        with guarded():
-            self._client.srem(keys.disabled(app), user)
-
-    def put_disabled(self, app: str, users: Sequence[str]) -> int:
-        """Put back what Redis has lost; how many it did not know. From now on it knows all. Raises RedisUnavailable."""
-        with guarded():
-            return int(self._client.sadd(keys.disabled(app), *users, _ALL))
-
-    def unknown(self, apps: Sequence[str]) -> list[str]:
-        """Apps of which Redis does not know all disabled users: it is new, or was emptied. Raises RedisUnavailable."""
-        if not apps:
-            return []
-        with guarded():
-            pipeline = self._client.pipeline(transaction=False)
-            for app in apps:
-                pipeline.sismember(keys.disabled(app), _ALL)
-            known = pipeline.execute()
-        return [app for app, is_known in zip(apps, known, strict=True) if not is_known]
-
-    def close(self, app: str, user: str) -> int:
-        """End all connections of a user; the number of nodes told. Raises RedisUnavailable."""
-        return self._told(encode_revoke(app, user, None, None))
+            return sorted(text(name) or "" for name in self._client.smembers(keys.disabled(app)))
 
     def standing(self, app: str, user: str, session: str | None) -> Standing:
         """What stands against a token of this user and session, in one round trip. Raises RedisUnavailable."""

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from shared.clock import to_datetime
 from shared.models import tables as t
-from shared.store import names
+from shared.store import names, revocations
 from shared.store.bulk import bulk_for
 
 _A, _U = t.accounts.c, t.users.c
@@ -65,6 +65,11 @@ def add(
     return AccountRow(user_id, app_id, username, hash, disabled)
 
 
+def decided(session: Session, user_id: int) -> int:
+    """The number of the last decision on whether a user may come in, 0 if there was none: no token is older."""
+    return session.scalar(select(_U.decided).where(_U.id == user_id)) or 0
+
+
 def confirm(session: Session, row: AccountRow) -> bool:
     """Lock the user, and say whether the account is as it was read and not disabled. Raises RunAgain."""
     names.lock(session, bulk_for(session), [row.user_id])
@@ -88,39 +93,42 @@ def change(session: Session, user_id: int, *, old: str, new: str, now_ms: int) -
     return _changed(session.execute(update(t.accounts).where(mine).values(values))) > 0
 
 
-def disable(session: Session, app_id: int, user: str, *, now_ms: int) -> int:
-    """Let a user in no more, known or not; the id. Again it keeps the first time. Raises RunAgain."""
+def disable(session: Session, app_id: int, user: str, *, now_ms: int) -> tuple[int, int]:
+    """Let a user in no more, known or not; the id and the number of the decision.
+
+    Again it keeps the first time, and ends what was issued since. Raises RunAgain.
+    """
     bulk = bulk_for(session)
     user_id = names.resolve(session, bulk, app_id, [user], now_ms=now_ms)[user]
     names.lock(session, bulk, [user_id])
+    number = revocations.decide(session, user_id, now_ms=now_ms)
     mine = (_U.id == user_id) & _U.disabled_at.is_(None)
     session.execute(update(t.users).where(mine).values(disabled_at=to_datetime(now_ms)))
-    return user_id
+    session.execute(update(t.users).where(_U.id == user_id).values(revoked_before=number))
+    return user_id, number
 
 
-def enable(session: Session, app_id: int, user: str) -> bool:
-    """Let a user in again; False if there is none of that name."""
+def enable(session: Session, app_id: int, user: str, *, now_ms: int) -> int | None:
+    """Let a user in again; the number of the decision, None if there is nobody of that name. Raises RunAgain."""
     found = session.execute(select(_U.id).where(_U.app_id == app_id, _U.name == user)).first()
     if found is None:
-        return False
+        return None
+    names.lock(session, bulk_for(session), [found[0]])
+    number = revocations.decide(session, found[0], now_ms=now_ms)
     session.execute(update(t.users).where(_U.id == found[0]).values(disabled_at=None))
-    return True
+    return number
 
 
-def disabled(session: Session, app_id: int) -> list[str]:
-    """The names of all disabled users of an app."""
-    off = select(_U.name).where(_U.app_id == app_id, _U.disabled_at.is_not(None), _U.name.is_not(None))
-    return [name for name in session.scalars(off.order_by(_U.name)) if name is not None]
-
-
-def forget(session: Session, user_id: int) -> None:
-    """Take the account and the sessions of a user who is erased along."""
-    theirs = select(t.sessions.c.id).where(t.sessions.c.user_id == user_id)
-    ids = sorted(session.scalars(theirs))
+def forget(session: Session, user_id: int) -> list[str]:
+    """Take the account and the sessions of a user who is erased along; ids of the sessions that went on."""
+    theirs = select(t.sessions.c.id, t.sessions.c.revoked_at).where(t.sessions.c.user_id == user_id)
+    rows = session.execute(theirs.order_by(t.sessions.c.id).with_for_update()).all()
+    ids = [row.id for row in rows]
     if ids:
         session.execute(delete(t.refresh_tokens).where(t.refresh_tokens.c.session_id.in_(ids)))
         session.execute(delete(t.sessions).where(t.sessions.c.id.in_(ids)))
     session.execute(delete(t.accounts).where(_A.user_id == user_id))
+    return [row.id for row in rows if row.revoked_at is None]
 
 
 def _changed(result: Any) -> int:

@@ -51,12 +51,16 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Whose session a refresh token belongs to; `expires_at` in epoch milliseconds."""
+    """Whose session a refresh token belongs to; `expires_at` in epoch milliseconds.
+
+    `since` is the number of the last decision about the user, the same: no token may have been issued before.
+    """
 
     id: str
     app: str
     user: str
     expires_at: int
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +181,7 @@ def _presented(session: Session, token: str) -> tuple[Family, Presented] | None:
     after = t.refresh_tokens.alias("after")
     columns = (
         _S.id, t.apps.c.name, _U.name, _S.expires_at, _R.used_at, _R.successor, after.c.used_at, _S.client,
-        _S.last_used_at, _S.revoked_at, _U.disabled_at,
+        _S.last_used_at, _S.revoked_at, _U.disabled_at, _U.decided,
     )  # fmt: skip
     statement = (
         select(*columns)
@@ -190,7 +194,8 @@ def _presented(session: Session, token: str) -> tuple[Family, Presented] | None:
     row = session.execute(statement).first()
     if row is None:
         return None
-    id, app, user, expires_at, used_at, next_one, next_used_at, client, last_used_at, revoked, disabled = row
+    id, app, user, expires_at, used_at, next_one, next_used_at, client, last_used_at, revoked, *of_user = row
+    disabled, since = of_user
     presented = Presented(
         used_at=None if used_at is None else to_ms(used_at),
         newest=next_one is not None and next_used_at is None,
@@ -200,7 +205,7 @@ def _presented(session: Session, token: str) -> tuple[Family, Presented] | None:
         revoked=revoked is not None,
         disabled=disabled is not None,
     )
-    return Family(id, app, user, to_ms(expires_at)), presented
+    return Family(id, app, user, to_ms(expires_at), since or 0), presented
 
 
 def _use(session: Session, token: str, successor: str, *, now_ms: int) -> bool:

@@ -14,11 +14,20 @@ from sqlalchemy.orm import Session
 from shared.clock import to_datetime
 from shared.db import RunAgain
 from shared.models import tables as t
-from shared.store import accounts, connection_logs, names, scheduled, schedules
+from shared.store import accounts, connection_logs, names, revocations, scheduled, schedules
 from shared.store.bulk import bulk_for
 from shared.store.rows import chunks
 
 _U, _N, _D, _T = t.users.c, t.notifications.c, t.deliveries.c, t.subscriptions.c
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A user that was erased: the number of that decision, before which no token may have been issued, and the sessions
+    that ended with it."""
+
+    decided: int
+    sessions: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +71,15 @@ def upsert(
     return found, created
 
 
-def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
-    """Erase the user of that name; False if there is none. Raises RunAgain.
+def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> Erased | None:
+    """Erase the user of that name; None if there is none. Raises RunAgain.
 
     What was sent to nobody else loses its data; deliveries, subscriptions, allowances, connections, the account and its
     sessions go, and the name from what is scheduled or sent by a schedule; the number of the stream and its rev stay.
     """
     user = get(session, app_id, name)
     if user is None:
-        return False
+        return None
     scheduled.forget(session, app_id, name)
     schedules.forget(session, app_id, name)
     only_theirs = _lock_only_theirs(session, user.id)
@@ -83,10 +92,11 @@ def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
     session.execute(delete(t.subscriptions).where(_T.user_id == user.id))
     session.execute(delete(t.allowances).where(t.allowances.c.user_id == user.id))
     connection_logs.erase(session, user.id)
-    accounts.forget(session, user.id)
+    ended = accounts.forget(session, user.id)
+    decided = revocations.decide(session, user.id, now_ms=now_ms)
     now = to_datetime(now_ms)
-    person = {"name": None, "attributes": "{}", "locale": None, "timezone": None}
-    person |= {"last_seen_at": None, "disabled_at": None}
+    person: dict[str, Any] = {"name": None, "attributes": "{}", "locale": None, "timezone": None}
+    person |= {"last_seen_at": None, "disabled_at": None, "revoked_before": decided}
     session.execute(
         update(t.users).where(_U.id == user.id).values({**person, "erased_at": now, "updated_at": now})
     )
@@ -96,7 +106,7 @@ def erase(session: Session, app_id: int, name: str, *, now_ms: int) -> bool:
         .where(t.streams.c.user_id == user.id)
         .values({**cleared, "rev": stream.rev + 1, "erased": True})
     )
-    return True
+    return Erased(decided, ended)
 
 
 def _only_theirs(session: Session, user_id: int) -> list[str]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from shared import logs, metrics
 from shared.protocol.jobs import Deliver, Page, Publish, Queue, Receipts, Reconcile
 from shared.store.publishing import Unpublished, postpone, unpublished
-from workers import cancelled, disabled
+from workers import cancelled
 from workers.backoff import company
 from workers.database import answers
 from workers.deps import Deps
@@ -40,7 +40,9 @@ def run(deps: Deps, _: Reconcile) -> Outcome:
         # Claiming would only push the entries' next look further away, and they are safe where they are.
         log.warning("reconcile_found_database_away", journal=entries, bytes=size)
         return Outcome.AWAY
-    found = _journal(deps) + _rows(deps) + cancelled.sweep(deps) + disabled.restore(deps)
+    now_ms = deps.clock.now_ms()
+    found = _journal(deps) + _rows(deps) + cancelled.sweep(deps)
+    found += deps.revoking.catch_up(now_ms) + deps.revoking.restore(now_ms)
     if deps.acks.take(1):
         # Nodes ask for this job themselves; this is for the request that was lost.
         deps.queue.enqueue(Receipts())

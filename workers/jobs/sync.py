@@ -18,7 +18,6 @@ from shared.store.apps import AppRow
 from shared.store.epochs import bump_epoch
 from shared.store.streams import read_records
 from workers.deps import Deps
-from workers.disabled import restore
 from workers.outcome import Outcome
 
 log = logs.get(__name__)
@@ -63,7 +62,7 @@ def _sync(deps: Deps, args: Sync) -> Outcome:
     # What was read before the epoch ended may lack what was stored since: it names no run, and is asked for again.
     run = tops.run if epoch == app.epoch else ""
     deps.streams.put_many(args.app, epoch, app.all_seq, records, run=run)
-    restore(deps, args.app)
+    deps.revoking.restore(deps.clock.now_ms(), args.app)
     deps.bus.to_node(args.node, encode_synced(args.app, args.users))
     return Outcome.DONE
 

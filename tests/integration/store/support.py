@@ -43,6 +43,7 @@ def empty(db: Database) -> None:
             t.refresh_tokens,
             t.sessions,
             t.accounts,
+            t.revocations,
         ):
             session.execute(delete(table))
         session.execute(delete(t.apps).where(t.apps.c.name != "main"))

@@ -18,5 +18,5 @@ def test_known_or_not_a_user_is_one_user_and_a_disabled_one_stays_out(db: Databa
 
     db.run(lambda session: accounts.disable(session, apps.require(session, "main").id, "ana", now_ms=NOW))
     assert admit("ana") is None
-    db.run(lambda session: accounts.enable(session, apps.require(session, "main").id, "ana"))
+    db.run(lambda session: accounts.enable(session, apps.require(session, "main").id, "ana", now_ms=NOW))
     assert admit("ana") == first

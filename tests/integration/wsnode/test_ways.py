@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.auth.tokens import issue
-from shared.redis.revocations import Revocations
+from shared.redis.revocations import Decision, Revocations
 from shared.redis.tickets import Ticket, Tickets
 from tests.integration.wsnode.client import Client, Refused, wait_until
 
@@ -151,9 +151,9 @@ def test_revoking_closes_what_it_means_and_nothing_else(node, desk, user):
         assert closed(first) == 4001
         assert time.monotonic() - began < 1
 
-        desk.revocations.end_user("main", user, now() - 50_000)
+        desk.revocations.decide("main", [Decision(user, now() - 50_000, False, now() - 50_000)])
         assert closed(second) == 4001
-        desk.revocations.disable("main", user, now())
+        desk.revocations.decide("main", [Decision(user, now(), True, now())])
         assert closed(fresh) == 4001
         neighbour.send(type="ping", ref=1)
         assert neighbour.wait("pong")
@@ -168,10 +168,10 @@ def test_what_was_revoked_before_is_found_out_when_it_registers(node, desk, user
             else:
                 assert client.wait("bye")["code"] == 4001
                 assert not [frame for frame in client.seen if frame["type"] == "welcome"]
-    desk.revocations.disable("main", user, now())
+    desk.revocations.decide("main", [Decision(user, now(), True, now())])
     with Client(node.port, path=f"/ws?ticket={desk.ticket(user, session='s2')}") as client:
         assert closed(client) == 4001
-    desk.revocations.enable("main", user)
+    desk.revocations.decide("main", [Decision(user, now() + 1, False, None)])
 
 
 def test_what_was_revoked_while_the_node_was_deaf_is_found_out_afterwards(node, desk, backend, user):
