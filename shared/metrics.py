@@ -85,6 +85,11 @@ presence_left_total = Counter("bellhop_presence_left", "Users said to have left,
 visits_dropped_total = Counter(
     "bellhop_visits_dropped", "Openings and ends of connections that the log had no room for."
 )
+part_failures_total = Counter(
+    "bellhop_part_failures",
+    "Rounds of a part of a node that met a fault of ours and are tried again.",
+    ["part"],
+)
 announcements_dropped_total = Counter(
     "bellhop_announcements_dropped",
     "Joins and leaves that were not told to all Socket.IO clients: too many a second.",

@@ -45,7 +45,12 @@ REPLIES_MAX: Final = 100
 EARLY_MAX: Final = 20
 """Messages that may come while the token of the first one is looked into."""
 
-REFUSALS: Final = {403: CloseCode.FORBIDDEN, 429: CloseCode.TOO_MANY, 503: CloseCode.GOING_AWAY}
+REFUSALS: Final = {
+    403: CloseCode.FORBIDDEN,
+    429: CloseCode.TOO_MANY,
+    500: CloseCode.GOING_AWAY,
+    503: CloseCode.GOING_AWAY,
+}
 
 _refs = count(1)
 """What tells apart the frames of a dialect that has no `ref`."""

@@ -5,6 +5,7 @@ that 10,000 pings are spread over the interval and an idle connection has no tim
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import ceil
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ from shared.clock import Clock
 from shared.protocol.close_codes import CloseCode
 from wsnode.deadlines import Deadlines
 from wsnode.expiry import Expiry
+from wsnode.loops import each
 
 TICK: Final = 0.05
 SWEEP_EVERY: Final = 10
@@ -73,20 +75,18 @@ class Heartbeat:
         self._round_ends = 0.0
 
     def tick(self) -> None:
-        """Do what is due; called each TICK seconds, never blocks."""
+        """Do what is due, each whatever the others meet; called each TICK seconds, never blocks."""
         now = self._clock.monotonic()
-        for sweep in self._sweeps:
-            sweep(now)
         self._ticks += 1
-        if self._ticks % SWEEP_EVERY == 0:
-            for sweep in self._slow_sweeps:
-                sweep(now)
-        self._ping(now)
+        slow = self._slow_sweeps if self._ticks % SWEEP_EVERY == 0 else []
+        sweeps = (*self._sweeps, *slow, self._ping, self._hang_up_on_silent)
+        each(*(partial(sweep, now) for sweep in sweeps), partial(self._expiry.tick, self._clock.now_ms()))
+
+    def _hang_up_on_silent(self, now: float) -> None:
         for silent in self._pinged.take(now):
             for one in silent:
                 if one.open and not one.heard:
                     one.lost("silent")
-        self._expiry.tick(self._clock.now_ms())
 
     def expires(self, one: Beating) -> None:
         """Watch the token of a connection that has just signed in, if it ends before the next round sees it."""

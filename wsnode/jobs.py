@@ -12,6 +12,7 @@ from gevent.queue import Queue as Waiting
 from shared import logs
 from shared.protocol.jobs import JobArgs, Queue
 from shared.queue import JobQueue, QueueUnavailable
+from wsnode.loops import forever
 
 WAITING_MAX: Final = 10_000
 """Jobs that may wait for the broker; over it a wish fails at once, as if the broker were away."""
@@ -36,7 +37,7 @@ class Jobs:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to send."""
-        return [gevent.spawn(self._send) for _ in range(SENDERS)]
+        return [forever(self._send, part="jobs") for _ in range(SENDERS)]
 
     def put(self, args: JobArgs, failed: Callable[[], None], *, queue: Queue | None = None) -> None:
         """Enqueue soon, on the job's own queue unless another is named. Never blocks.
@@ -55,22 +56,21 @@ class Jobs:
         return self._waiting.empty() and not self._sending
 
     def _send(self) -> None:
-        while True:
-            args, queue, failed = self._waiting.get()
-            self._ids -= _ids(args)
-            self._sending += 1
-            try:
-                self._queue.enqueue(args, queue=queue)
-            except QueueUnavailable as error:
-                log.warning("job_not_enqueued", job=args.job, error=error.message)
-                failed()
-            except Exception:
-                log.exception(
-                    "job_failed", job=args.job
-                )  # one job's fault must not take the sender from all others
-                failed()
-            finally:
-                self._sending -= 1
+        args, queue, failed = self._waiting.get()
+        self._ids -= _ids(args)
+        self._sending += 1
+        try:
+            self._queue.enqueue(args, queue=queue)
+        except QueueUnavailable as error:
+            log.warning("job_not_enqueued", job=args.job, error=error.message)
+            failed()
+        except Exception:
+            log.exception(
+                "job_failed", job=args.job
+            )  # one job's fault must not take the sender from all others
+            failed()
+        finally:
+            self._sending -= 1
 
 
 def _ids(args: JobArgs) -> int:

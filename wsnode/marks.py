@@ -3,12 +3,14 @@
 Rule S. The worker's `reply` envelope finds its connection by name and its frame by `ref`.
 """
 
+from functools import partial
 from typing import Final
 
 from shared.protocol.jobs import Mark as MarkJob
 from wsnode import messages
 from wsnode.deadlines import Deadlines
 from wsnode.jobs import Jobs
+from wsnode.loops import safely
 from wsnode.messages import Mark, Refused, Waiting
 from wsnode.ports import Peer
 
@@ -48,4 +50,5 @@ class Marks:
 
 def _refuse(peer: Peer, asked: Waiting, code: str, message: str) -> None:
     refused = Refused(code, message, asked.ref)
-    peer.reply(asked.ref, messages.error(refused, retryable=True, retry_after=RETRY_AFTER), of=asked)
+    doc = messages.error(refused, retryable=True, retry_after=RETRY_AFTER)
+    safely(peer, partial(peer.reply, asked.ref, doc, of=asked))

@@ -16,6 +16,7 @@ from shared.protocol.envelope import Probe, encode_probe
 from shared.redis.bus import Bus
 from shared.redis.client import RedisUnavailable
 from shared.redis.leases import Leases
+from wsnode.loops import forever
 
 MISSES: Final = 3
 """Probes in a row that may be unheard; one more, and the subscription counts as deaf."""
@@ -73,9 +74,9 @@ class Membership:
     def start(self) -> list[gevent.Greenlet]:
         """Begin to renew, probe and recover."""
         return [
-            gevent.spawn(self._run_lease),
-            gevent.spawn(self._run_probe),
-            gevent.spawn(self._run_recovery),
+            forever(self._round_lease, part="lease"),
+            forever(self._round_probe, part="probe"),
+            forever(self._round_recovery, part="recovery", wake=self._wake),
         ]
 
     @property
@@ -132,56 +133,53 @@ class Membership:
         self._times += 1
         self._wake.set()
 
-    def _run_recovery(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            if not self._subscribed:
-                continue
-            try:
-                self._leases.take(self._node, self._address)
-                self._leased = True
-                self._recover()
-            except RedisUnavailable as error:
-                log.warning("recovery_waits", error=error.message)
-                self._redis = False
-                gevent.sleep(BACK_OFF)
-                self._wake.set()
-            else:
-                self._redis = True
-                # Woken again meanwhile: something was lost after its user had been checked.
-                self._registered = self._hears() and not self._wake.is_set()
-                log.info("node_ready" if self._registered else "node_recovers_again", node=self._node)
+    def _round_recovery(self) -> None:
+        self._wake.wait()
+        self._wake.clear()
+        if not self._subscribed:
+            return
+        try:
+            self._leases.take(self._node, self._address)
+            self._leased = True
+            self._recover()
+        except RedisUnavailable as error:
+            log.warning("recovery_waits", error=error.message)
+            self._redis = False
+            gevent.sleep(BACK_OFF)
+            self._wake.set()
+        else:
+            self._redis = True
+            # Woken again meanwhile: something was lost after its user had been checked.
+            self._registered = self._hears() and not self._wake.is_set()
+            log.info("node_ready" if self._registered else "node_recovers_again", node=self._node)
 
-    def _run_lease(self) -> None:
-        while True:
-            gevent.sleep(self._rhythm.refresh)
-            if not self._leased:
-                continue
-            try:
-                alive = self._leases.renew(self._node)
-            except RedisUnavailable as error:
-                log.warning("lease_not_renewed", error=error.message)
-                self._redis = False
-            else:
-                self._redis = True
-                if not alive:
-                    self._leased = False
-                    self._desync("the lease was gone")
+    def _round_lease(self) -> None:
+        gevent.sleep(self._rhythm.refresh)
+        if not self._leased:
+            return
+        try:
+            alive = self._leases.renew(self._node)
+        except RedisUnavailable as error:
+            log.warning("lease_not_renewed", error=error.message)
+            self._redis = False
+        else:
+            self._redis = True
+            if not alive:
+                self._leased = False
+                self._desync("the lease was gone")
 
-    def _run_probe(self) -> None:
-        while True:
-            gevent.sleep(self._rhythm.probe)
-            if not self._subscribed:
-                continue
-            try:
-                self._bus.to_node(self._node, encode_probe(self._probed + 1))
-                self._probed += 1
-                self._redis = True
-            except RedisUnavailable as error:
-                log.warning("probe_not_sent", error=error.message)
-                self._redis = False
-            if self._probed - self._heard > MISSES:
-                log.warning("subscription_deaf", unheard=self._probed - self._heard)
-                self._heard = self._probed
-                self._cut()
+    def _round_probe(self) -> None:
+        gevent.sleep(self._rhythm.probe)
+        if not self._subscribed:
+            return
+        try:
+            self._bus.to_node(self._node, encode_probe(self._probed + 1))
+            self._probed += 1
+            self._redis = True
+        except RedisUnavailable as error:
+            log.warning("probe_not_sent", error=error.message)
+            self._redis = False
+        if self._probed - self._heard > MISSES:
+            log.warning("subscription_deaf", unheard=self._probed - self._heard)
+            self._heard = self._probed
+            self._cut()

@@ -39,6 +39,7 @@ from wsnode.handshake import Accepted, Request
 from wsnode.heartbeat import TICK, Heartbeat
 from wsnode.hub import Hub
 from wsnode.jobs import Jobs
+from wsnode.loops import each
 from wsnode.marks import Marks
 from wsnode.membership import Identity, Membership, Rhythm
 from wsnode.messages import Mark, Send, Unwatch, Waiting, Watch
@@ -166,15 +167,14 @@ class Node:
     def drain(self) -> None:
         """Send everybody away politely, then leave Redis in order."""
         self._draining = True
-        self._receipts.flush()  # so that the nodes to which clients go know what these have confirmed
+        each(self._receipts.flush)  # so that the nodes to which clients go know what these have confirmed
         everybody = [*self._hub.members(), *self._entrance.strangers]
         window, retry = self._settings.drain_window, self._settings.drain_retry
         drain(everybody, window=window, retry=retry, busy=lambda: self._net.sockets)
         # Accepted from a socket is accepted: what has no job yet would wait for the reconciler.
         if not finish(self._submitting.idle, self._jobs.idle, wait=FINISH_WAIT):
             log.warning("jobs_left", node=self.node)
-        for flush in (self._receipts.flush, self._attendance.flush, self._membership.drop):
-            flush()
+        each(self._receipts.flush, self._attendance.flush, self._membership.drop)
         log.info("node_stopped", node=self.node)
 
     def decide(self, request: Request) -> Accepted:

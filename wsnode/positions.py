@@ -4,6 +4,7 @@ Rule S. Pub/sub loses silently (measured), and a stream on which nothing more is
 looked at each 30 s, in slices, and all at once after this node was deaf.
 """
 
+from functools import partial
 from typing import Final
 
 import gevent
@@ -13,6 +14,7 @@ from shared.redis.client import RedisUnavailable
 from shared.redis.streams import Streams
 from wsnode.epochs import follow
 from wsnode.hub import Hub, Room
+from wsnode.loops import forever, safely
 from wsnode.ports import Peer
 
 SLICE: Final = 250
@@ -32,7 +34,7 @@ class Positions:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to walk."""
-        return [gevent.spawn(self._run)]
+        return [forever(self._round, part="positions")]
 
     def check_all(self) -> None:
         """Look at everybody now, and register everybody again. Raises RedisUnavailable."""
@@ -45,26 +47,25 @@ class Positions:
             self._suspects.add(room.app)
             gevent.spawn(self._examine, room)
 
-    def _run(self) -> None:
-        while True:
-            total = sum(len(room.connections) for room in self._hub.rooms())
-            slices = total // SLICE + 1
-            gevent.sleep(self._interval / slices)
-            for room in self._hub.rooms():
-                try:
-                    self._check_room(room, pause=self._interval / slices)
-                except RedisUnavailable as error:
-                    log.warning("positions_not_checked", app=room.app, error=error.message)
-                except Exception:
-                    log.exception(
-                        "positions_failed", app=room.app
-                    )  # the next round looks at the others again
+    def _round(self) -> None:
+        total = sum(len(room.connections) for room in self._hub.rooms())
+        slices = total // SLICE + 1
+        gevent.sleep(self._interval / slices)
+        for room in self._hub.rooms():
+            try:
+                self._check_room(room, pause=self._interval / slices)
+            except RedisUnavailable as error:
+                log.warning("positions_not_checked", app=room.app, error=error.message)
+            except Exception:
+                log.exception("positions_failed", app=room.app)  # the next round looks at the others again
 
     def _examine(self, room: Room[Peer]) -> None:
         try:
             self._check_room(room, pause=0)
         except RedisUnavailable as error:
             log.warning("positions_not_checked", app=room.app, error=error.message)
+        except Exception:
+            log.exception("positions_failed", app=room.app)
         gevent.sleep(REST)  # a straggler of the old epoch must not start this again and again
         self._suspects.discard(room.app)
 
@@ -92,7 +93,7 @@ class Positions:
             # A sync puts both records, so one that is missing is asked for as if it were the user's own.
             known = top is not None and own_epoch == epoch
             for peer in room.of(user):
-                peer.check(epoch or own_epoch, own_top if known else None, top)
+                safely(peer, partial(peer.check, epoch or own_epoch, own_top if known else None, top))
 
     def _check_halves(self, room: Room[Peer], users: list[str], error: Exception) -> None:
         """Find whose record cannot be read, and go on without it: one of them must not keep the node not ready.

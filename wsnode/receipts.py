@@ -18,6 +18,7 @@ from shared.redis.acks import Acks
 from shared.redis.client import RedisUnavailable
 from wsnode import events as say
 from wsnode.confirmed import Confirmed
+from wsnode.loops import forever
 from wsnode.ports import Peer
 
 GATHER: Final = 0.05
@@ -39,7 +40,7 @@ class Receipts:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to merge."""
-        return [gevent.spawn(self._run)]
+        return [forever(self._round, part="receipts", wake=self._wake)]
 
     def add(self, peer: Peer, acked: say.Acked) -> None:
         """Take what one client confirms. Never blocks."""
@@ -79,19 +80,18 @@ class Receipts:
         except (RedisUnavailable, QueueUnavailable) as error:
             log.warning("acks_not_written", waiting=self._waiting(), error=error.message)
 
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._hurry.wait(GATHER)
-            self._hurry.clear()
-            self._wake.clear()
-            try:
-                self._write()
-            except (RedisUnavailable, QueueUnavailable) as error:
-                log.warning("acks_not_written", waiting=self._waiting(), error=error.message)
-                gevent.sleep(BACK_OFF)
-            if self._pending or self._owed:
-                self._wake.set()
+    def _round(self) -> None:
+        self._wake.wait()
+        self._hurry.wait(GATHER)
+        self._hurry.clear()
+        self._wake.clear()
+        try:
+            self._write()
+        except (RedisUnavailable, QueueUnavailable) as error:
+            log.warning("acks_not_written", waiting=self._waiting(), error=error.message)
+            gevent.sleep(BACK_OFF)
+        if self._pending or self._owed:
+            self._wake.set()
 
     def _write(self) -> None:
         taken, self._pending = self._pending, defaultdict(Confirmed)
@@ -100,7 +100,7 @@ class Receipts:
                 for me, everyone in confirmed.parts():
                     if self._acks.merge(app, me, everyone):
                         self._owed = True
-        except RedisUnavailable:
+        except Exception:
             for app, confirmed in taken.items():
                 for user in confirmed.me.keys() | confirmed.all.keys():
                     self._pending[app].add(user, confirmed.me.get(user, 0), confirmed.all.get(user, 0))

@@ -5,6 +5,7 @@ after a lost broadcast that is every connection of the app.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 import gevent
@@ -17,6 +18,7 @@ from shared.redis.streams import Streams, Tails
 from wsnode import events as say
 from wsnode.deadlines import Deadlines
 from wsnode.jobs import Jobs
+from wsnode.loops import forever, safely
 from wsnode.ports import Peer
 from wsnode.syncs import Syncs
 
@@ -45,7 +47,7 @@ class Repairs:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to read tails and to ask for records."""
-        return [gevent.spawn(self._run), *self._syncs.start()]
+        return [forever(self._round, part="repairs", wake=self._wake), *self._syncs.start()]
 
     def opening(self, peer: Peer, step: int, now: float) -> None:
         """A registration must be answered in time."""
@@ -86,27 +88,26 @@ class Repairs:
         """Tell sessions whose time is over."""
         for waiting in (self._gaps, self._answers):
             for peer, step in waiting.take(now):
-                peer.overdue(step)
+                safely(peer, partial(peer.overdue, step))
         self._syncs.sweep(now)
 
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            wishes, self._wishes = self._wishes, []
-            try:
-                while wishes:
-                    self._read(wishes)
-            except RedisUnavailable as error:
-                log.warning("tails_wait", waiting=len(wishes), error=error.message)
-                gevent.sleep(BACK_OFF)
-                self._wishes = wishes + self._wishes
-                self._wake.set()
-            except Exception:
-                # A tail that we cannot read: those who wait for it ask the database instead.
-                log.exception("tails_failed")
-                for peer, wish in wishes:
-                    peer.overdue(wish.step)
+    def _round(self) -> None:
+        self._wake.wait()
+        self._wake.clear()
+        wishes, self._wishes = self._wishes, []
+        try:
+            while wishes:
+                self._read(wishes)
+        except RedisUnavailable as error:
+            log.warning("tails_wait", waiting=len(wishes), error=error.message)
+            gevent.sleep(BACK_OFF)
+            self._wishes = wishes + self._wishes
+            self._wake.set()
+        except Exception:
+            # A tail that we cannot read: those who wait for it ask the database instead.
+            log.exception("tails_failed")
+            for peer, wish in wishes:
+                safely(peer, partial(peer.overdue, wish.step))
 
     def _read(self, wishes: list[_Wish]) -> None:
         """Read for all of one app; takes out of `wishes` what is done."""
@@ -121,7 +122,7 @@ class Repairs:
             if wish.me is not None or found is None:
                 found = self._streams.tails(app, peer.user, me=wish.me or 0, all=_NOTHING)
             if peer.open:
-                peer.tails(wish.step, _for_one(found, wish, everyones))
+                safely(peer, partial(peer.tails, wish.step, _for_one(found, wish, everyones)))
             if count % YIELD_EVERY == 0:
                 gevent.sleep(0)
         wishes[:] = [(peer, wish) for peer, wish in wishes if peer.app != app]

@@ -10,6 +10,7 @@ import os
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Final, NamedTuple, assert_never
 
@@ -33,6 +34,7 @@ from wsnode import drafts, messages
 from wsnode.deadlines import Deadlines
 from wsnode.drafts import Limits, Sender, Stamp
 from wsnode.jobs import Jobs
+from wsnode.loops import forever, safely
 from wsnode.messages import Refused, Send, Waiting
 from wsnode.ports import Peer
 
@@ -94,7 +96,7 @@ class Submitting:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to write."""
-        return [gevent.spawn(self._run)]
+        return [forever(self._round, part="submitting", wake=self._wake)]
 
     def send(self, peer: Peer, send: Send, asked: Waiting) -> None:
         """Take what a client sends; the answer comes by `reply` of `asked`. Never blocks."""
@@ -120,7 +122,7 @@ class Submitting:
         """Tell those who waited in vain for what they sent to be published."""
         for peer, asked in self._answers.take(now):
             refused = Refused("timeout", "No answer in time; it may still be sent.", asked.ref)
-            peer.reply(asked.ref, messages.error(refused), of=asked)
+            safely(peer, partial(peer.reply, asked.ref, messages.error(refused), of=asked))
 
     def _order(self, peer: Peer, send: Send, asked: Waiting) -> _Order:
         """Judge it. Raises an AppError."""
@@ -150,16 +152,15 @@ class Submitting:
                 )
         return Demand(requests, buckets, (cost,) if buckets else ()) if requests or buckets else None
 
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            self._writing = True
-            try:
-                while self._waiting:
-                    self._write(self._take())
-            finally:
-                self._writing = False
+    def _round(self) -> None:
+        self._wake.wait()
+        self._wake.clear()
+        self._writing = True
+        try:
+            while self._waiting:
+                self._write(self._take())
+        finally:
+            self._writing = False
 
     def _take(self) -> list[_Order]:
         """What goes in one round trip; one at least."""
@@ -199,7 +200,7 @@ class Submitting:
         metrics.refused_total.labels("journal").inc(len(orders))
         log.warning("accept_refused", reason=error.message, requests=len(orders))
         for order in orders:
-            refuse(order.peer, order.asked, error)
+            safely(order.peer, partial(refuse, order.peer, order.asked, error))
 
     def _settle(self, group: Sequence[_Order], verdicts: Sequence[Accepted]) -> None:
         """Ask for the jobs, then answer: an answer that cannot be written ends a connection, never this."""
@@ -212,7 +213,7 @@ class Submitting:
             metrics.accepted_total.labels(priority).inc(len(ids))
             self._jobs.put(Deliver(ids=ids), metrics.enqueue_failed_total.inc, queue=Queue(priority))
         for order, accepted in zip(group, verdicts, strict=True):
-            _answer(order, accepted)
+            safely(order.peer, partial(_answer, order, accepted))
 
 
 def submitting(settings: Settings, jobs: Jobs, clock: Clock) -> Submitting:

@@ -15,6 +15,7 @@ import hiredis
 from gevent import socket
 
 from shared import logs
+from wsnode.loops import forever
 
 READ_MAX: Final = 65536
 CONNECT_WAIT: Final = 3.0
@@ -72,10 +73,11 @@ class Subscriber:
         self._subscribed = subscribed
         self._unsubscribed = unsubscribed
         self._socket: socket.socket | None = None
+        self._pause = FIRST_BACK_OFF
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to listen."""
-        return [gevent.spawn(self._run)]
+        return [forever(self._round, part="subscriber")]
 
     def cut(self) -> None:
         """Drop the connection because it is deaf; a new one is made."""
@@ -85,20 +87,19 @@ class Subscriber:
             except OSError:
                 self._socket.close()
 
-    def _run(self) -> None:
-        pause = FIRST_BACK_OFF
-        while True:
-            try:
-                with self._connect() as connection:
-                    self._socket = connection
-                    pause = FIRST_BACK_OFF
-                    self._listen(connection)
-            except (OSError, hiredis.HiredisError) as error:
-                log.warning("subscription_lost", error=f"{type(error).__name__}: {error}", retry_in=pause)
+    def _round(self) -> None:
+        try:
+            with self._connect() as connection:
+                self._socket = connection
+                self._pause = FIRST_BACK_OFF
+                self._listen(connection)
+        except (OSError, hiredis.HiredisError) as error:
+            log.warning("subscription_lost", error=f"{type(error).__name__}: {error}", retry_in=self._pause)
+        finally:
             self._socket = None
             self._unsubscribed()
-            gevent.sleep(pause)
-            pause = min(pause * 2, LAST_BACK_OFF)
+        gevent.sleep(self._pause)
+        self._pause = min(self._pause * 2, LAST_BACK_OFF)
 
     def _connect(self) -> socket.socket:
         at = self._address

@@ -15,6 +15,7 @@ from gevent.event import Event
 from shared.protocol.jobs import Sync
 from wsnode.deadlines import Deadlines
 from wsnode.jobs import Jobs
+from wsnode.loops import forever
 
 USERS_MAX: Final = 100
 """Users of one job: what registers together (wsnode.registrar) is synced together."""
@@ -46,7 +47,7 @@ class Syncs:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to ask."""
-        return [gevent.spawn(self._run)]
+        return [forever(self._round, part="syncs", wake=self._wake)]
 
     def ask(self, app: str, user: str, now: float, *, waits: bool) -> None:
         """Want the record of a user; `waits`: somebody cannot follow without it. `now` is monotonic. Never blocks."""
@@ -76,18 +77,17 @@ class Syncs:
         if self._rest and not self._slow:
             self._wake.set()
 
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            first, self._first = self._first, {}
-            self._put(list(first))
-            if self._rest and not self._slow:
-                part = list(islice(self._rest, USERS_MAX))
-                for key in part:
-                    del self._rest[key]
-                self._slow.update(part)
-                self._put(part)
+    def _round(self) -> None:
+        self._wake.wait()
+        self._wake.clear()
+        first, self._first = self._first, {}
+        self._put(list(first))
+        if self._rest and not self._slow:
+            part = list(islice(self._rest, USERS_MAX))
+            for key in part:
+                del self._rest[key]
+            self._slow.update(part)
+            self._put(part)
 
     def _put(self, keys: list[_Key]) -> None:
         by_app: dict[str, list[str]] = defaultdict(list)

@@ -10,11 +10,12 @@ from typing import Final
 
 import gevent
 
+from shared import logs
 from shared.auth.principal import Principal
 from shared.auth.signatures import KeyUnknown
 from shared.auth.tokens import TokenInvalid
 from shared.clock import Clock
-from shared.errors import AppError, Forbidden, Unavailable
+from shared.errors import AppError, Forbidden, Internal, Unavailable
 from shared.redis.revocations import Revocations
 from shared.redis.tickets import Tickets
 from shared.verifier import Verifier
@@ -26,6 +27,8 @@ WAITING_MAX: Final = 500
 """Credentials that may be looked into at once; whoever comes then is told to come back."""
 
 RETRY_AFTER: Final = 2.0
+
+log = logs.get(__name__)
 
 
 class Vetting:
@@ -84,6 +87,9 @@ class Vetting:
             found: Verdict = self.identify(Credential("ticket", ticket=ticket), origin)
         except AppError as error:
             found = error
+        except Exception:
+            log.exception("credential_failed")  # whoever waits must hear something
+            found = Internal()
         finally:
             self._waiting -= 1
         then(found)
@@ -110,6 +116,9 @@ class Vetting:
             found: Verdict = self._renewed(peer, token)
         except AppError as error:
             found = error
+        except Exception:
+            log.exception("credential_failed")  # whoever waits must hear something
+            found = Internal()
         finally:
             self._waiting -= 1
             self._renewing.discard(peer)
@@ -152,6 +161,9 @@ class Vetting:
             found: Verdict = judge(self._verifier.check(token))
         except AppError as error:
             found = error
+        except Exception:
+            log.exception("credential_failed")  # whoever waits must hear something
+            found = Internal()
         finally:
             self._waiting -= 1
         then(found)

@@ -14,6 +14,7 @@ from shared.clock import Clock
 from shared.protocol.visit import Visit
 from shared.redis.client import RedisUnavailable
 from shared.redis.connection_log import ConnectionLog
+from wsnode.loops import forever
 from wsnode.ports import Peer
 
 GATHER: Final = 1.0
@@ -39,7 +40,7 @@ class Visits:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to hand over."""
-        return [gevent.spawn(self._run)]
+        return [forever(self._round, part="visits", wake=self._wake)]
 
     def opened(self, peer: Peer) -> None:
         """A connection has signed in. Never blocks."""
@@ -80,17 +81,16 @@ class Visits:
         self._waiting[visit.connection] = visit
         self._wake.set()
 
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            gevent.sleep(GATHER)
-            self._wake.clear()
-            try:
-                self._write()
-            except RedisUnavailable as error:
-                log.warning("visits_not_written", waiting=len(self._waiting), error=error.message)
-                gevent.sleep(BACK_OFF)
-                self._wake.set()
+    def _round(self) -> None:
+        self._wake.wait()
+        gevent.sleep(GATHER)
+        self._wake.clear()
+        try:
+            self._write()
+        except RedisUnavailable as error:
+            log.warning("visits_not_written", waiting=len(self._waiting), error=error.message)
+            gevent.sleep(BACK_OFF)
+            self._wake.set()
 
     def _write(self) -> None:
         while self._waiting:
@@ -100,5 +100,8 @@ class Visits:
             except RedisUnavailable:
                 for visit in taken:
                     self._waiting.setdefault(visit.connection, visit)
+                raise
+            except Exception:
+                metrics.visits_dropped_total.inc(len(taken))  # whatever they hold, it would fail again
                 raise
             metrics.visits_dropped_total.inc(refused)

@@ -7,6 +7,7 @@ told. A watched user is an entry here whoever watches; a connection that watches
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import gevent
@@ -18,6 +19,7 @@ from shared.protocol.presence import Presence as Told
 from shared.redis.client import RedisUnavailable
 from shared.redis.presence import BATCH, Name, Presence
 from wsnode.announcing import signal
+from wsnode.loops import forever, safely
 from wsnode.messages import Refused, Unwatch, Waiting, Watch, error, reply
 from wsnode.ports import Peer
 from wsnode.unicasts import YIELD_EVERY
@@ -65,7 +67,10 @@ class Watching:
 
     def start(self) -> list[gevent.Greenlet]:
         """Begin to ask, and to say again."""
-        return [gevent.spawn(self._run), gevent.spawn(self._run_again)]
+        return [
+            forever(self._round, part="watching", wake=self._wake),
+            forever(self._round_again, part="watches"),
+        ]
 
     def watch(self, peer: Peer, watch: Watch, asked: Waiting) -> None:
         """A connection watches more users; `asked` waits for who of them is online. Never blocks."""
@@ -122,23 +127,21 @@ class Watching:
         if names:
             self._wake.set()
 
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            while self._asks:
-                self._answer([self._asks.popleft() for _ in range(min(ASKS, len(self._asks)))])
-            self._drop()
+    def _round(self) -> None:
+        self._wake.wait()
+        self._wake.clear()
+        while self._asks:
+            self._answer([self._asks.popleft() for _ in range(min(ASKS, len(self._asks)))])
+        self._drop()
 
-    def _run_again(self) -> None:
-        while True:
-            gevent.sleep(REFRESH)
-            names = list(self._watched)
-            try:
-                for start in range(0, len(names), BATCH):
-                    self._ask([name for name in names[start : start + BATCH] if name in self._watched])
-            except RedisUnavailable as error:
-                log.warning("watches_not_renewed", error=error.message)
+    def _round_again(self) -> None:
+        gevent.sleep(REFRESH)
+        names = list(self._watched)
+        try:
+            for start in range(0, len(names), BATCH):
+                self._ask([name for name in names[start : start + BATCH] if name in self._watched])
+        except RedisUnavailable as error:
+            log.warning("watches_not_renewed", error=error.message)
 
     def _answer(self, asks: Sequence[tuple[Peer, Watch, Waiting]]) -> None:
         """Ask Redis once for all of these, then answer each."""
@@ -150,9 +153,13 @@ class Watching:
             for peer, _, asked in asks:
                 _refuse(peer, asked, "unavailable", "Redis does not answer.", retry=True)
             return
+        except Exception:
+            for peer, _, asked in asks:
+                _refuse(peer, asked, "unavailable", "This could not be looked up.", retry=True)
+            raise
         for peer, watch, asked in asks:
             users = [{"user": user, "online": online[peer.app, user]} for user in dict.fromkeys(watch.users)]
-            peer.reply(asked.ref, reply(asked.ref, {"users": users}), of=asked)
+            safely(peer, partial(peer.reply, asked.ref, reply(asked.ref, {"users": users}), of=asked))
 
     def _ask(self, names: Sequence[Name]) -> dict[Name, bool]:
         """Say that this node watches these, and who of them is online. Raises RedisUnavailable."""
@@ -175,9 +182,13 @@ class Watching:
         if before is None or before is found.online:
             return
         frame = signal(found)
+
+        def tell(peer: Peer) -> None:
+            peer.tell(frame.of(peer.dialect))
+
         for count, peer in enumerate(list(watched.peers.values()), 1):
             if peer.open:
-                peer.tell(frame.of(peer.dialect))
+                safely(peer, partial(tell, peer))
             if count % YIELD_EVERY == 0:
                 gevent.sleep(0)
 
@@ -194,4 +205,4 @@ class Watching:
 def _refuse(peer: Peer, asked: Waiting, code: str, message: str, *, retry: bool = False) -> None:
     refused = Refused(code, message, asked.ref)
     doc = error(refused, retryable=retry, retry_after=RETRY_AFTER if retry else None)
-    peer.reply(asked.ref, doc, of=asked)
+    safely(peer, partial(peer.reply, asked.ref, doc, of=asked))

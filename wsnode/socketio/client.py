@@ -20,7 +20,7 @@ from wsnode.socketio import dialects, engine, meaning, packets
 from wsnode.socketio.carried import Carried
 from wsnode.socketio.sends import Sends
 
-_COMES_BACK: Final = frozenset({429, 503})
+_COMES_BACK: Final = frozenset({429, 500, 503})
 """Refusals after which a client is to try again by itself: those hang up without a word, which makes it do so."""
 
 _SENDS: Final = frozenset({"send_notification", "send", "message"})

@@ -10,6 +10,7 @@ from shared.protocol.presence import Presence as Told
 from shared.redis.client import RedisUnavailable
 from wsnode import watching as module
 from wsnode.dialects import native
+from wsnode.loops import forever
 from wsnode.messages import Unwatch, Waiting, Watch
 from wsnode.watching import Watching
 
@@ -123,7 +124,7 @@ def test_what_was_lost_is_made_good_by_the_next_round(world):
     seeing = Peer(1)
     watch(watching, seeing, "ana", "ben")
     redis.online = {"ana"}
-    greenlets.append(gevent.spawn(watching._run_again))
+    greenlets.append(forever(watching._round_again, part="watches"))
 
     settle(lambda: seeing.signals)
     redis.away = True
