@@ -7,6 +7,7 @@ none is let in to say it in the first message. The ways in are wsnode.ways'.
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +33,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _KEY_BYTES: Final = 16
 _DIGITS_MAX: Final = 19
 _SHOWN: Final = frozenset({"epoch", "me", "all"})
+_POSITION: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _NAMED: Final = _SHOWN | {*ways.QUERY_SECRETS, "EIO", "transport", "sid", "t"}
 """Names in a query that are ours to read; any other may be a secret that somebody put there without one."""
 
@@ -133,7 +135,8 @@ def redacted(path: str, query: str) -> str:
 
 
 def _redacted(name: str, value: str) -> str:
-    return f"{name if name in _NAMED else '***'}={value if name in _SHOWN else '***'}"
+    harmless = name in _SHOWN and _POSITION.fullmatch(value)
+    return f"{name if name in _NAMED else '***'}={value if harmless else '***'}"
 
 
 def check_upgrade(request: Request) -> str:

@@ -183,3 +183,4 @@ def test_the_log_shows_no_value_that_may_be_a_secret():
 
 def test_the_log_shows_no_name_that_is_not_ours_because_it_may_be_the_secret_itself():
     assert redacted("/ws", f"{TOKEN}&me=5&x=1") == "/ws?***=***&me=5&***=***"
+    assert redacted("/ws", f"epoch=6402a73fe9f5b45f&all={TOKEN}") == "/ws?epoch=6402a73fe9f5b45f&all=***"
