@@ -1,13 +1,16 @@
 """The answers that workers owe to clients who wait until what they sent is published."""
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
+import pytest
 
 from shared.protocol import envelope
 from shared.protocol.jobs import Deliver, Page
 from tests.integration.workers.conftest import MakeStage
 from tests.integration.workers.support import Stage, entry, eventually
+from workers import replies
 from workers.jobs import deliver, page
 
 
@@ -52,3 +55,45 @@ def test_what_ends_as_a_dead_letter_is_told_to_who_waits(
     [reply] = eventually(lambda: stage.node.of(envelope.Reply))
     doc = orjson.loads(reply.frame)
     assert (doc["type"], doc["code"], doc["ref"], doc["retryable"]) == ("error", "failed", 1, False)
+
+
+def test_who_waits_hears_before_the_journal_forgets_and_again_from_a_copy(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    """A worker that dies after its commit: either it has answered, or its copy does."""
+    deps = stage.deps()
+    asked = replace(entry("ana"), reply_to=("n1.2a", 7))
+    stage.accept(asked)
+    with monkeypatch.context() as dying:
+        dying.setattr(deps.journal, "finish", _die)
+        with pytest.raises(Died):
+            deliver.run(deps, Deliver(ids=[asked.id]))
+    assert len(eventually(lambda: stage.node.of(envelope.Reply))) == 1
+
+    deliver.run(deps, Deliver(ids=[asked.id], redelivered=True))
+    assert len(eventually(lambda: stage.node.of(envelope.Reply)[1:])) == 1
+
+
+def test_a_worker_that_dies_before_it_has_answered_leaves_that_to_its_copy(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    deps = stage.deps()
+    asked = replace(entry("ana"), reply_to=("n1.2a", 7))
+    stage.accept(asked)
+    with monkeypatch.context() as dying:
+        dying.setattr(replies, "stored", _die)
+        with pytest.raises(Died):
+            deliver.run(deps, Deliver(ids=[asked.id]))
+    assert stage.node.of(envelope.Reply) == []
+
+    deliver.run(deps, Deliver(ids=[asked.id], redelivered=True))
+    [reply] = eventually(lambda: stage.node.of(envelope.Reply))
+    assert orjson.loads(reply.frame)["result"] == {"id": asked.id, "status": "sent"}
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+def _die(*_: Any, **__: Any) -> None:
+    raise Died
