@@ -162,6 +162,22 @@ def test_the_limit_of_d_at_the_socket(production, node):
         assert answers[10:] == [["Failed to send notification:", "Too many messages."]]
 
 
+@pytest.mark.parametrize("transports", ["websocket", "polling"])
+def test_what_was_sent_before_the_limit_is_answered_before_the_connection_ends(production, node, transports):
+    """Eleven at once, as whoever types faster than the network."""
+    before, sends = snippets.D_SOCKET.split("// Send a notification\n")
+    before = before.replace("  auth: {", f'  transports: ["{transports}"], reconnection: false,\n  auth: {{')
+    ended = 'socket.on("disconnect", (reason) => console.log("ended", reason));'
+    code = f"{before}{ended} for (let n = 0; n < 11; n++) {{ {sends} }}"
+    token = their_token(production, f"d-burst-{transports}")
+    with node(snippets.moved(code, node=production.url("node"), your_jwt_token=token)) as program:
+        program.says("ended", "transport close")
+        said = [words for words in program.said if words[0] != "New notification:"]
+        assert said.count(["Notification sent successfully"]) == 10
+        assert said.count(["Failed to send notification:", "Too many messages."]) == 1
+        assert said[-1][0] == "ended"
+
+
 def test_a_and_b_send_with_a_key_and_only_with_one(production, production_key, node, shell):
     api = production.url("api")
     theirs, key = their_token(production, 19), made_as_the_page_says(production, production_key, shell)

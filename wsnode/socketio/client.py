@@ -15,6 +15,7 @@ from wsnode import wire
 from wsnode.connection import REFUSALS
 from wsnode.dialects import native
 from wsnode.frame_parser import Event, Text
+from wsnode.messages import Waiting
 from wsnode.ports import Then, Verdict
 from wsnode.socketio import dialects, engine, meaning, packets
 from wsnode.socketio.carried import Carried
@@ -31,7 +32,9 @@ _serials = count(1)
 class Client(Carried):
     """One client of Socket.IO."""
 
-    __slots__ = ("origin", "sends", "verdict", "way")
+    __slots__ = ("ending", "origin", "sends", "verdict", "way")
+    ending: bool
+    """It sent too much, and leaves once it has the answers that it waits for."""
     origin: str | None
     """The page's, as the handshake had it."""
     sends: Sends
@@ -39,6 +42,12 @@ class Client(Carried):
     """What the handshake's credential came to; None: it had none."""
     way: str
     """How the handshake's credential came."""
+
+    def reply(self, ref: str | int, doc: dict[str, Any], *, of: Waiting | None = None) -> None:
+        """Answer what waits for it."""
+        super().reply(ref, doc, of=of)
+        if self.ending:
+            self._end(at_once=False)
 
     def received(self, event: Event) -> None:
         """Take one frame of the WebSocket."""
@@ -146,19 +155,30 @@ class Client(Carried):
             self.obey(native.understand(frame))
 
     def _within_rates(self, read: packets.Read) -> bool:
-        """Whether the client keeps to its limits; one that does not hears so where it waits, and is closed."""
+        """Whether the client keeps to its limits; one that does not hears so where it waits, and is closed.
+
+        What it sent before is answered first: it would send that again.
+        """
         event = read if isinstance(read, packets.Event) else None
         now = self._net.clock.monotonic()
         due = self._net.limits.messages.after(self._budget_at, now)
-        sends = event is not None and event.name in _SENDS
-        if due is None or (sends and not self.sends.may(self.app, self.user, now)):
+        refused = due is None or (event is not None and not self._may(event, now))
+        if refused:
             if event is not None and event.id is not None:
                 failure = dialects.failure("too_many_requests", "Too many messages.", retryable=True)
                 self.write(dialects.answered(event.id, failure))
+            self.ending = True
+            self._end(at_once=due is None)
+        if due is not None:
+            self._budget_at = due
+        return not refused
+
+    def _may(self, event: packets.Event, now: float) -> bool:
+        return not self.ending and (event.name not in _SENDS or self.sends.may(self.app, self.user, now))
+
+    def _end(self, *, at_once: bool) -> None:
+        if self.open and (at_once or not self._replies):
             self.leave(CloseCode.TOO_MANY, "too many messages")
-            return False
-        self._budget_at = due
-        return True
 
 
 def _text(packet: str) -> bytes:

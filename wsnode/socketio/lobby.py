@@ -207,7 +207,7 @@ class Lobby:
                 sessions=self._sessions,
             )
             client.way, client.verdict, client.origin = way, verdict, request.headers.get("origin")
-            client.sends = self._sends
+            client.sends, client.ending = self._sends, False
             self._host.receive(client, address)  # before anything is written: that may show that it is gone
             client.write(wire.text(self._opening(sid, upgrades=not upgraded).encode()))
             if self._host.reason is not None:  # it came while the others were being sent away
