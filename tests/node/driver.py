@@ -1,4 +1,4 @@
-"""The npm socket.io-client in a process of its own: what it is told to do, and what it has told."""
+"""A client in a Node.js process of its own: what it is told to do, and what it has told."""
 
 import json
 import subprocess
@@ -15,11 +15,11 @@ Told = dict[str, Any]
 
 
 class Driver:
-    """One Node.js process with any number of clients."""
+    """One Node.js process with any number of clients; `script` is one that is driven so."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, script: Path = SCRIPT) -> None:
         self._child = subprocess.Popen(
-            [program, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [program, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._changed = threading.Condition()
         self._told: list[Told] = []

@@ -1,6 +1,5 @@
 """Presence across two real nodes: per user and not per tab, silent about reconnects and deploys, true after a death."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,11 +11,11 @@ from shared.auth.tokens import issue
 from shared.protocol.visit import Visit
 from shared.redis.client import connect
 from shared.redis.connection_log import ConnectionLog
-from shared.redis.presence import Presence
 from tests.fixtures.redis_server import RedisServer
 from tests.integration.wsnode.backend import Backend
 from tests.integration.wsnode.client import Client, wait_until
 from tests.integration.wsnode.conftest import NodeProcess
+from tests.integration.wsnode.sweeper import Sweeper
 
 GRACE = 0.5
 SETTINGS = {
@@ -32,26 +31,6 @@ SETTINGS = {
 
 ROUNDS = 30
 """Seconds in which a client has tried each of two addresses twice, on a machine that has much else to do."""
-
-
-class Sweeper:
-    """What the worker does each second, more often."""
-
-    def __init__(self, url: str) -> None:
-        self.client = connect(url)
-        self.presence = Presence(self.client, grace=GRACE)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.05):
-            self.presence.sweep()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.client.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +58,7 @@ def nodes(world) -> tuple[NodeProcess, NodeProcess]:
 
 @pytest.fixture
 def sweeper(redis_of_module: RedisServer) -> Iterator[Sweeper]:
-    sweeper = Sweeper(redis_of_module.url)
+    sweeper = Sweeper(redis_of_module.url, grace=GRACE)
     yield sweeper
     sweeper.stop()
 
