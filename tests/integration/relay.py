@@ -19,6 +19,7 @@ class Relay:
         self.port = self._listener.getsockname()[1]
         self.cut = False
         self.silent = threading.Event()
+        self._generation = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def break_off(self) -> None:
@@ -33,6 +34,10 @@ class Relay:
         self.cut = False
         self.silent.clear()
 
+    def deafen(self) -> None:
+        """Let nothing more through the connections of now, as where a network forgot them; new ones work."""
+        self._generation += 1
+
     def close(self) -> None:
         self._listener.close()
         self.break_off()
@@ -46,12 +51,13 @@ class Relay:
                     continue
                 far = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [near, far]
+                generation = self._generation
                 for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+                    threading.Thread(target=self._copy, args=(source, sink, generation), daemon=True).start()
 
-    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+    def _copy(self, source: socket.socket, sink: socket.socket, generation: int) -> None:
         with suppress(OSError):
             while chunk := source.recv(65_536):
-                if self.silent.is_set():
+                if self.silent.is_set() or generation < self._generation:
                     return  # both ends stay open and hear nothing
                 sink.sendall(chunk)

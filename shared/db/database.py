@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from shared import logs
 from shared.breaker import Breaker, Meaning, Refused
+from shared.db.engine import BUSY_SECONDS, PATIENCE_SECONDS, make_engine
 from shared.domain.breaker import State
 from shared.errors import Unavailable
 
@@ -26,33 +27,6 @@ T = TypeVar("T")
 log = logs.get(__name__)
 
 ATTEMPTS: Final = 5
-BUSY_SECONDS: Final = 10
-"""How long a transaction waits for another one's lock."""
-REST_SECONDS: Final = 1.0
-"""A connection that rested longer is pinged before it is used."""
-CONNECT_SECONDS: Final = 3
-SILENCE_SECONDS: Final = 15
-"""How long the api waits for one answer of MariaDB, whose driver would wait for ever, also while it connects."""
-
-_POSTGRES_OPTIONS: Final = (
-    # Statements are prepared while tables may be empty; a plan kept from then would read a grown table from end to end.
-    "-c plan_cache_mode=force_custom_plan",
-    # Compiling pays for itself after 100 ms of query; none here takes as long.
-    "-c jit=off",
-    f"-c lock_timeout={BUSY_SECONDS * 1000}",
-)
-# A server that vanished without a word is noticed in about 15 s, before the soft limit of a job (40 s).
-_POSTGRES_NETWORK: Final = {
-    "connect_timeout": CONNECT_SECONDS,
-    "keepalives_idle": 5,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-_MARIADB_INIT: Final = (
-    "SET SESSION sql_mode='STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
-    f" innodb_lock_wait_timeout={BUSY_SECONDS}"
-)
 _POSTGRES_AGAIN: Final = {
     "40001": "serialization_failure",
     "40P01": "deadlock",
@@ -93,15 +67,18 @@ class Database:
         sleep: Callable[[float], None] | None = None,
         dice: Callable[[], float] = random.random,
         breaker: Breaker | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         """`url` as SQLAlchemy spells it; `dice` gives numbers in [0, 1) for the pauses between attempts.
 
-        With a `breaker`, whoever asks while the database is known to be away gets DatabaseUnavailable at once.
+        With a `breaker` somebody waits: no answer of a server is waited for longer than `patience` seconds, and whoever
+        asks while the database is known to be away gets DatabaseUnavailable at once.
         """
-        self.engine: Engine = _engine(make_url(url), pool_size, hurried=breaker is not None)
+        self._patience = None if breaker is None else patience
         self._breaker = breaker
-        if breaker is not None:
-            event.listen(self.engine, "do_connect", self._before_connect)
+        self.engine: Engine = make_engine(
+            make_url(url), pool_size, patience=self._patience, gate=self._before_connect
+        )
         self._reading = self.engine.execution_options(bellhop_reading=True, **_read_only(self.dialect))
         # SQLite waits for its one lock with the whole process, and in a gevent process so does the one that holds it.
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
@@ -126,13 +103,14 @@ class Database:
 
         `fn` must leave nothing behind outside the database. Raises what `fn` or the database raised last.
         """
+        begun = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._guarded(), self._alone(), Session(self.engine) as session, session.begin():
                     return fn(session)
             except (DBAPIError, RunAgain) as error:
                 reason = self._reason(error)
-                if reason is None or attempt == ATTEMPTS:
+                if reason is None or attempt == ATTEMPTS or self._is_out_of_patience(begun):
                     raise
                 log.info("transaction_again", reason=reason, attempt=attempt)
                 self._sleep(0.005 * 2**attempt * (0.5 + self._dice()))
@@ -171,7 +149,10 @@ class Database:
         finally:
             self._writer.release()
 
-    def _before_connect(self, *_: Any) -> None:
+    def _is_out_of_patience(self, begun: float) -> bool:
+        return self._patience is not None and time.monotonic() - begun >= self._patience
+
+    def _before_connect(self) -> None:
         # Those who waited in the pool's queue while others found out: they do not wait for a connection of their own.
         if self._breaker is not None and self._breaker.state is State.OPEN:
             raise DatabaseUnavailable(retry_after=max(self._breaker.wait, 1))
@@ -205,6 +186,11 @@ class Database:
         return _MARIADB_AGAIN.get(_number(error))
 
 
+def _read_only(dialect: str) -> dict[str, Any]:
+    # Rides on BEGIN, so it costs no round trip.
+    return {"postgresql_readonly": True} if dialect == "postgresql" else {}
+
+
 def _number(error: DBAPIError) -> int:
     """Return MariaDB's number of the error; 0 without one."""
     number = error.orig.args[0] if error.orig is not None and error.orig.args else None
@@ -217,82 +203,3 @@ def _sqlite_reason(error: DBAPIError) -> str | None:
         return "busy"
     unique = code in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
     return "unique_race" if isinstance(error, IntegrityError) and unique else None
-
-
-def _engine(url: URL, pool_size: int, *, hurried: bool) -> Engine:
-    """`hurried`: somebody waits for each answer, so that none may be waited for without end."""
-    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 2 * pool_size}
-    match url.get_backend_name():
-        case "postgresql":
-            arguments = {
-                "options": " ".join(_POSTGRES_OPTIONS),
-                "application_name": "bellhop",
-                **_POSTGRES_NETWORK,
-            }
-            engine = create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, **options)
-            return _ping_when_idle(engine)
-        case "mysql" | "mariadb":
-            arguments = {
-                "charset": "utf8mb4",
-                "init_command": _MARIADB_INIT,
-                "connect_timeout": CONNECT_SECONDS,
-                **({"read_timeout": SILENCE_SECONDS} if hurried else {}),
-            }
-            engine = create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, **options)
-            return _ping_when_idle(engine)
-        case "sqlite":
-            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
-            event.listen(engine, "connect", _sqlite_connect)
-            event.listen(engine, "begin", _sqlite_begin)
-            return engine
-        case other:
-            raise ValueError(f"no support for the database {other!r}")
-
-
-def _ping_when_idle(engine: Engine) -> Engine:
-    """Ping a connection that rested for a while before it is used: a restarted server costs nobody an error.
-
-    `pool_pre_ping` would ping each time: two round trips for each group that a worker stores.
-    """
-
-    def checkin(_: Any, record: Any) -> None:
-        record.info["rested_since"] = time.monotonic()
-
-    def checkout(connection: Any, record: Any, _: Any) -> None:
-        if time.monotonic() - record.info.get("rested_since", time.monotonic()) < REST_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError("the connection did not survive its rest") from error
-
-    event.listen(engine, "checkin", checkin)
-    event.listen(engine, "checkout", checkout)
-    return engine
-
-
-def _read_only(dialect: str) -> dict[str, Any]:
-    # Rides on BEGIN, so it costs no round trip.
-    return {"postgresql_readonly": True} if dialect == "postgresql" else {}
-
-
-def _sqlite_connect(connection: Any, _: Any) -> None:
-    # The driver's own idea of when to begin would come after our first read; see _sqlite_begin.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout={BUSY_SECONDS * 1000}",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("bellhop_reading", False)
-    # A transaction that reads first and writes later cannot wait for its lock on SQLite, it fails; so writers take it
-    # at once, and readers may not turn into writers.
-    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
