@@ -13,8 +13,8 @@ from shared.auth.principal import Principal
 from shared.auth.tokens import TokenExpired
 from shared.clock import rfc3339
 from shared.errors import AppError
-from shared.protocol.close_codes import CloseCode
-from shared.redis.streams import Since
+from shared.protocol.close_codes import REFUSALS, CloseCode
+from shared.redis.streams import Connected, Since
 from wsnode import messages
 from wsnode.dialects import native
 from wsnode.dialects.dialect import Dialect
@@ -23,6 +23,7 @@ from wsnode.frame_parser import UNSUPPORTED_DATA, Binary, Event, Text
 from wsnode.frame_parser import Ping as PingFrame
 from wsnode.messages import (
     Ack,
+    Ask,
     Auth,
     Mark,
     Message,
@@ -45,13 +46,6 @@ REPLIES_MAX: Final = 100
 EARLY_MAX: Final = 20
 """Messages that may come while the token of the first one is looked into."""
 
-REFUSALS: Final = {
-    403: CloseCode.FORBIDDEN,
-    429: CloseCode.TOO_MANY,
-    500: CloseCode.GOING_AWAY,
-    503: CloseCode.GOING_AWAY,
-}
-
 _refs = count(1)
 """What tells apart the frames of a dialect that has no `ref`."""
 
@@ -65,6 +59,7 @@ class Connection(Following):
         "_budget_at",
         "_control_budget_at",
         "_early",
+        "_held",
         "_replies",
         "address",
         "opened_at",
@@ -86,6 +81,8 @@ class Connection(Following):
         self._replies: dict[str | int, Waiting] | None = None
         self._early: list[Message] | None = None
         """What came while the first message's token was looked into."""
+        self._held: list[tuple[Ask, Waiting]] | None = None
+        """What it asked for while it is not known yet whether its token was revoked."""
         self.opened_at = net.clock.monotonic()
         self._budget_at = self._control_budget_at = 0.0
         self.address = ""
@@ -110,7 +107,16 @@ class Connection(Following):
             sign_in=self.sign_in,
             dialect=self.dialect.name,
         )
+        self._held = []
         self._services.joined(self, since)
+
+    def opened(self, found: Connected) -> None:
+        """The registration found this, and nothing against the token: what the client asked for meanwhile is done."""
+        super().opened(found)
+        held, self._held = self._held, None
+        for message, asked in held or ():
+            if self.open:
+                self._do(message, asked)
 
     def _go_by(self, principal: Principal) -> None:
         """What the token says that may be another with the next one."""
@@ -175,11 +181,17 @@ class Connection(Following):
             case Refused():
                 self._refuse(message)
 
-    def _ask(self, message: Mark | Send | Refresh | Watch | Unwatch) -> None:
-        """Do what is answered later."""
+    def _ask(self, message: Ask) -> None:
+        """Do what is answered later, as soon as it is known that the token was not revoked."""
         asked = self._waits(next(_refs) if message.ref is None else message.ref)
         if asked is None:
             return
+        if self._held is None:
+            self._do(message, asked)
+        else:
+            self._held.append((message, asked))
+
+    def _do(self, message: Ask, asked: Waiting) -> None:
         services = self._services
         match message:
             case Mark():

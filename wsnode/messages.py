@@ -88,6 +88,9 @@ class Waiting(NamedTuple):
 
 IGNORED: Final = Ignored()
 
+Ask = Mark | Send | Refresh | Watch | Unwatch
+"""What is answered later, by a reply."""
+
 Message = Auth | Ack | Mark | Send | Refresh | Watch | Unwatch | Ping | Refused | Ignored
 
 

@@ -23,6 +23,14 @@ class CloseCode(IntEnum):
 STOP = frozenset({CloseCode.CREDENTIAL_INVALID, CloseCode.FORBIDDEN})
 """The codes after which a client must not come back by itself; every other one says: come back."""
 
+REFUSALS = {
+    403: CloseCode.FORBIDDEN,
+    429: CloseCode.TOO_MANY,
+    500: CloseCode.GOING_AWAY,
+    503: CloseCode.GOING_AWAY,
+}
+"""The codes for what would be this status over HTTP; for any other one the credential is invalid."""
+
 MEANING: dict[CloseCode, str] = {
     CloseCode.NORMAL: "the client asked for it",
     CloseCode.PROTOCOL_ERROR: "a frame broke RFC 6455",

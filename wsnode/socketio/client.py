@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from shared.auth.principal import Principal
 from shared.errors import AppError, InvalidRequest, Unauthenticated
-from shared.protocol.close_codes import CloseCode
+from shared.protocol.close_codes import REFUSALS, CloseCode
 from shared.redis.streams import Since
 from wsnode import wire
-from wsnode.connection import REFUSALS
 from wsnode.dialects import native
 from wsnode.frame_parser import Event, Text
 from wsnode.messages import Waiting

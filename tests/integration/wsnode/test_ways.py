@@ -1,5 +1,6 @@
 """Tickets, cookies, tokens that are renewed or revoked: at a real node, with a real Redis."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.auth.tokens import issue
+from shared.redis import keys
 from shared.redis.revocations import Decision, Revocations
 from shared.redis.tickets import Ticket, Tickets
-from tests.integration.wsnode.client import Client, Refused, wait_until
+from tests.integration.wsnode.client import Client, Refused, frame, wait_until
 
 ORIGIN = "http://127.0.0.1:8000"
 """The api's own page, which development allows for cookies."""
@@ -172,6 +174,26 @@ def test_what_was_revoked_before_is_found_out_when_it_registers(node, desk, user
     with Client(node.port, path=f"/ws?ticket={desk.ticket(user, session='s2')}") as client:
         assert closed(client) == 4001
     desk.revocations.decide("main", [Decision(user, now() + 1, False, None)])
+
+
+def test_who_comes_with_a_revoked_token_and_asks_in_the_same_breath_is_not_heard(node, desk, backend, user):
+    """A sign-in and what follows it in one packet: the node has not asked Redis yet when it reads both."""
+    for session in ("good", "dead"):
+        desk.revocations.end_sessions("main", user, [f"dead {user}"])
+        brought = token(node, user, session=f"{session} {user}")
+        says = {"type": "send", "to": {"users": [user]}, "event": session, "ref": 1}
+        with Client(node.port) as client:
+            client.raw(
+                b"".join(
+                    frame(json.dumps(one).encode()) for one in ({"type": "auth", "token": brought}, says)
+                )
+            )
+            if session == "good":
+                assert client.wait("reply")["ref"] == 1
+            else:
+                assert closed(client) == 4001
+    heard = [raw for raw in backend.client.hvals(keys.JOURNAL) if user.encode() in raw]
+    assert [b"good" in raw and b"dead" not in raw for raw in heard] == [True]
 
 
 def test_what_was_revoked_while_the_node_was_deaf_is_found_out_afterwards(node, desk, backend, user):

@@ -14,6 +14,7 @@ from shared.protocol.envelope import TailFrame
 from shared.redis.streams import Since
 from tests.model.wire import Loop, Wire
 from tests.unit.wsnode.test_session import found
+from wsnode import revoking
 from wsnode.connection import Connection
 from wsnode.dialects import classic, native
 from wsnode.dialects.dialect import Dialect
@@ -269,6 +270,35 @@ def test_what_came_early_is_not_done_for_a_client_that_is_gone():
     stage.say({"type": "send", "to": {"users": ["bob"]}, "event": "e", "ref": 1})
     stage.wire.closed = True
     waits[0](stage.services.identify("ana"))
+    assert not stage.connection.open
+    assert stage.services.sends == []
+
+
+def test_what_is_asked_for_is_done_when_nothing_stands_against_the_token_and_in_its_order():
+    stage = Stage(native, signed_in=False)
+    stage.say({"type": "auth", "token": "ana"})
+    for ref in range(1, 102):
+        stage.say({"type": "send", "to": {"users": ["bob"]}, "event": "e", "ref": ref})
+    stage.say({"type": "refresh", "token": "ana", "ref": 1})
+    assert (stage.services.sends, stage.services.renewals) == ([], [])
+    assert [(frame["ref"], frame["code"]) for frame in stage.heard()] == [
+        (101, "too_many_requests"),
+        (1, "invalid_request"),
+    ]
+
+    stage.connection.opened(found())
+    stage.connection.opened(found())
+
+    assert [asked.ref for _, asked in stage.services.sends] == list(range(1, 101))
+
+
+@pytest.mark.parametrize("dialect", [native, classic])
+def test_nothing_is_done_for_a_token_that_is_found_to_be_revoked(dialect: Dialect):
+    stage = Stage(dialect, signed_in=False)
+    stage.say({"type": "auth", "token": "ana"})
+    stage.say({"type": "send", "to": {"users": ["bob"]}, "event": "e", "ref": 1})
+    stage.say({"type": "message", "to": "bob", "content": "hi"})
+    revoking.end(stage.connection)
     assert not stage.connection.open
     assert stage.services.sends == []
 
