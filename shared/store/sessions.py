@@ -94,8 +94,10 @@ def refresh(
         return Refreshed(Meaning.OVER)
     family, presented = found
     meaning = judge(presented, client=client, now_ms=now_ms, idle_ms=idle_ms)
-    if meaning is Meaning.ROTATE and not _use(session, token, successor, now_ms=now_ms):
-        # Somebody was faster since it was read; what it is now, it stays.
+    if meaning is Meaning.ROTATE and not (
+        _goes_on(session, family.id) and _use(session, token, successor, now_ms=now_ms)
+    ):
+        # Somebody was faster since it was read, or ended it; what it is now, it stays.
         return refresh(session, token, successor, client=client, now_ms=now_ms, idle_ms=idle_ms)
     if meaning is Meaning.ROTATE:
         now = to_datetime(now_ms)
@@ -206,6 +208,12 @@ def _presented(session: Session, token: str) -> tuple[Family, Presented] | None:
         disabled=disabled is not None,
     )
     return Family(id, app, user, to_ms(expires_at), since or 0), presented
+
+
+def _goes_on(session: Session, id: str) -> bool:
+    """Lock a session, before its tokens as everybody does; False if it was ended or is gone."""
+    row = session.execute(select(_S.revoked_at).where(_S.id == id).with_for_update()).first()
+    return row is not None and row.revoked_at is None
 
 
 def _use(session: Session, token: str, successor: str, *, now_ms: int) -> bool:

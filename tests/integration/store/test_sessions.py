@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from shared.db import Database
-from shared.domain.refreshing import REPEAT_MS, Meaning
+from shared.domain.refreshing import REPEAT_MS, Meaning, judge
 from shared.models import tables as t
 from shared.services import users
 from shared.store import accounts, apps, sessions
@@ -102,6 +103,31 @@ def test_of_many_at_once_one_gets_a_successor_in(db: Database, ana: AccountRow) 
 
     assert sorted(found) == [Meaning.REPEAT] * 7 + [Meaning.ROTATE]
     assert _rows(db) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("end", ["logout", "erase"])
+def test_a_token_that_is_presented_while_its_session_ends_gives_nothing(
+    db: Database, ana: AccountRow, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    if db.dialect == "sqlite":
+        pytest.skip("one writer at a time: nobody can end it in between")
+    id = _begin(db, ana, "1" * 64)
+    ends = {
+        "logout": lambda session: sessions.end(session, ana.user_id, [id], now_ms=NOW),
+        "erase": lambda session: users.erase(session, "main", "ana", NOW),
+    }
+
+    def judge_slowly(*given: Any, **named: Any) -> Meaning:
+        """It ends after it was read."""
+        monkeypatch.setattr(sessions, "judge", judge)
+        meaning = judge(*given, **named)
+        db.run(ends[end])
+        return meaning
+
+    monkeypatch.setattr(sessions, "judge", judge_slowly)
+
+    assert _refresh(db, "1" * 64, "2" * 64).meaning is Meaning.OVER
+    assert _rows(db) == ([1, 1, 1] if end == "logout" else [0, 0, 0])
 
 
 def test_a_session_ends_by_age_by_rest_and_with_its_user(db: Database, ana: AccountRow) -> None:
