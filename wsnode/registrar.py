@@ -20,7 +20,7 @@ from wsnode.epochs import follow
 from wsnode.hub import Hub
 from wsnode.loops import forever, safely
 from wsnode.ports import Peer
-from wsnode.revoking import end
+from wsnode.revoking import end, is_against
 
 BATCH: Final = 100
 """Users in one round trip; each who comes may bring two tails."""
@@ -102,19 +102,17 @@ class Registrar:
         batch = [(peer, since) for peer, since in taken if peer.open]
         if not batch:
             return
-        found = self._streams.connect(
-            self._hub.node,
-            [(peer.app, peer.user, since) for peer, since in batch],
-            sessions=[peer.sign_in_session for peer, _ in batch],
-        )
-        for (peer, _), record in zip(batch, found, strict=True):
-            safely(peer, partial(self._joined, peer, record))
+        sessions = [peer.sign_in_session for peer, _ in batch]
+        users = [(peer.app, peer.user, since) for peer, since in batch]
+        found = self._streams.connect(self._hub.node, users, sessions=sessions)
+        for (peer, _), session, record in zip(batch, sessions, found, strict=True):
+            safely(peer, partial(self._joined, peer, session, record))
 
-    def _joined(self, peer: Peer, record: Connected) -> None:
+    def _joined(self, peer: Peer, session: str | None, record: Connected) -> None:
         room = self._hub.room(peer.app)
         if record.epoch is not None:
             follow(room, record.epoch)
-        if not record.standing.allows(peer.issued_at):
+        if is_against(record.standing, peer, session):
             end(peer)
         elif peer.open:
             peer.opened(record)

@@ -9,7 +9,7 @@ from typing import Final
 from shared import logs
 from shared.protocol.close_codes import CloseCode
 from shared.protocol.revoke import Revoke
-from shared.redis.revocations import Revocations
+from shared.redis.revocations import Revocations, Standing
 from wsnode.hub import Hub
 from wsnode.ports import Peer
 
@@ -42,14 +42,23 @@ class Revoking:
             for start in range(0, len(peers), SLICE):
                 some = peers[start : start + SLICE]
                 asked = [(peer.user, peer.sign_in_session) for peer in some]
-                for peer, standing in zip(some, self._revocations.standings(room.app, asked), strict=True):
-                    if peer.open and not standing.allows(peer.issued_at):
+                found = self._revocations.standings(room.app, asked)
+                for peer, (_, session), standing in zip(some, asked, found, strict=True):
+                    if peer.open and is_against(standing, peer, session):
                         end(peer)
 
 
 def end(peer: Peer) -> None:
     """Close a connection whose credential is no good any more; its client does not come back with it."""
     peer.leave(CloseCode.CREDENTIAL_INVALID, REASON)
+
+
+def is_against(standing: Standing, peer: Peer, session: str | None) -> bool:
+    """Whether what was found for a connection, when its session was `session`, ends it.
+
+    If it goes on with another one since, that was looked up when its token was renewed.
+    """
+    return peer.sign_in_session == session and not standing.allows(peer.issued_at)
 
 
 def _meant(found: Revoke, peer: Peer) -> bool:

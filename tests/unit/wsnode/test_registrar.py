@@ -1,9 +1,12 @@
 """Registering in batches: nobody is forgotten, nobody holds up the others, and who came back stays."""
 
+from collections.abc import Callable
+
 import gevent
 import pytest
 
 from shared.redis.client import RedisUnavailable
+from shared.redis.revocations import Standing
 from shared.redis.streams import Connected, Since
 from wsnode import registrar as module
 from wsnode.hub import Hub
@@ -21,6 +24,9 @@ class Peer:
     def opened(self, found: Connected) -> None:
         self.found.append(found)
 
+    def leave(self, code: int, reason: str) -> None:
+        self.open = False
+
 
 class Streams:
     """Redis; refuses every call that names one of `poison`."""
@@ -30,6 +36,7 @@ class Streams:
         self.calls: list[list[str]] = []
         self.left: list[tuple[str, str]] = []
         self.counted: list[dict[tuple[str, str], int]] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def connect(self, node, users, *, sessions):
         self.sessions = sessions
@@ -37,7 +44,9 @@ class Streams:
         self.calls.append(names)
         if self.poison & set(names):
             raise RedisUnavailable
-        return [Connected(True, "e", 0, 0, 0, 0, 0, None, [], []) for _ in names]
+        self.meanwhile()
+        ended = [Standing(ended=session == "ended") for session in sessions]
+        return [Connected(True, "e", 0, 0, 0, 0, 0, None, [], [], standing) for standing in ended]
 
     def disconnect(self, node, users):
         self.left += users
@@ -85,6 +94,20 @@ def test_one_that_redis_refuses_holds_up_nobody_else(world):
     peers[7].open = False
     settle(lambda: not registrar._joining)
     assert peers[7].found == []
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_session_that_has_ended_ends_who_still_goes_by_it(world, renewed):
+    """Whoever has renewed the token in between does not: the new one was looked up then."""
+    hub, streams, registrar = world
+    peer = Peer(1, "ana")
+    peer.sign_in_session = "ended"
+    hub.add("main", peer)
+    if renewed:
+        streams.meanwhile = lambda: setattr(peer, "sign_in_session", "new")
+    registrar.join(peer, Since())
+    settle(lambda: peer.found or not peer.open)
+    assert peer.open == renewed
 
 
 def test_who_left_is_taken_out_unless_another_connection_came(world):
