@@ -151,10 +151,10 @@ class Sessions:
             self._end(family.app, family.user, family.id)
 
     def end_own(self, principal: Principal) -> None:
-        """End the session that a token belongs to. Raises Forbidden if it belongs to none."""
-        if principal.user is None or principal.session is None:
-            raise Forbidden("This credential belongs to no session.")
-        self._end(principal.app, principal.user, principal.session)
+        """End the session that a token belongs to. Raises Forbidden if it belongs to none that was begun here."""
+        app, user, session = principal.app, principal.user, principal.session
+        if user is None or session is None or not self._end(app, user, session):
+            raise Forbidden("This credential belongs to no session that was begun here.")
 
     def end(self, principal: Principal, id: str) -> None:
         """End one of the sessions of whoever asks. Raises NotFound."""

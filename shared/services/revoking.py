@@ -122,8 +122,10 @@ class Revoking:
             ended = revocations.ended(session, app.id, app.name, since_ms=now_ms - self._session_life_ms)
         self._tell([*found, *wrong, *ended])
         self._known.known(app.name, run)
-        log.warning("revocations_put_back", app=app.name, users=len(found), sessions=len(ended))
-        return len(found) + len(wrong) + len(ended)
+        total = len(found) + len(wrong) + len(ended)
+        if total:
+            log.warning("revocations_put_back", app=app.name, users=len(found), sessions=len(ended))
+        return total
 
     def _tell(self, found: Sequence[Revocation]) -> None:
         """Sessions by their users, then users by their apps."""

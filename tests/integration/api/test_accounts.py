@@ -161,6 +161,11 @@ def test_a_logout_of_nothing_is_refused_and_of_an_unknown_token_is_done(api: Api
     assert api.post("/v1/auth/logout", None, auth=None).status == 401
     assert api.post("/v1/auth/logout", None, auth=api.token("ana")).code == "forbidden"
     assert api.post("/v1/auth/logout", {"refresh": "br_unknown"}, auth=None).status == 204
+    # A session of another issuer, which goes on whatever is done here: nobody is told that it has ended.
+    for session in ("their session", "01a22000-0000-7000-8000-000000000001"):
+        now = SystemClock().now_ms()
+        theirs = tokens.issue(api.settings, user="ana", app="main", ttl=60, now=now, session=session)
+        assert api.post("/v1/auth/logout", None, auth=theirs).code == "forbidden"
 
 
 def test_a_disabled_user_is_out_whoever_issued_the_token_and_comes_back_with_a_new_one(api: Api) -> None:
