@@ -17,14 +17,18 @@ import yaml
 from api import documents
 from launcher.procfile import parse
 from shared.config import ConfigError, load
+from shared.db import PATIENCE_SECONDS
+from shared.db.engine import CONNECT_SECONDS
 from tests.architecture.sources import ROOT
+from wsnode.socketio.carried import POLL_WAIT
 
 FILES = [ROOT / "docker-compose.yml", ROOT / "deploy" / "tls.yml"]
 COMPOSE: dict[str, Any] = yaml.safe_load(FILES[0].read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("bellhop:")}
-ADDRESSES = (ROOT / "deploy" / "nginx" / "addresses.conf").read_text()
+NGINX = ROOT / "deploy" / "nginx"
+ADDRESSES = (NGINX / "addresses.conf").read_text()
 RIGHTS_OF = {
     **dict.fromkeys(("api1", "api2"), "api"),
     **dict.fromkeys(("node1", "node2"), "node"),
@@ -62,6 +66,12 @@ def environment(name: str, secrets: Path) -> dict[str, str]:
             assert value.removeprefix(RUN_SECRETS) in mounted, f"{name} has {key} and not its secret"
             given[key] = str(secrets / value.removeprefix(RUN_SECRETS))
     return {**image, **given}
+
+
+def seconds_of(file: str, directive: str) -> int:
+    """A deadline of the configuration of nginx, which must be there once."""
+    (found,) = re.findall(rf"^\s*{directive} (\d+)s;", (NGINX / file).read_text(), re.M)
+    return int(found)
 
 
 def interpolated(tmp_path: Path, **variables: str) -> dict[str, Any]:
@@ -226,6 +236,28 @@ class TestOurs:
         for node in ("node1", "node2"):
             assert load(environment(node, secrets)).port == ports[node]
         assert {load(environment(name, secrets)).trusted_proxies for name in OURS} == {(address("nginx"),)}
+
+
+class TestNginx:
+    """Its deadlines agree with those of what stands behind it."""
+
+    def test_a_socket_on_which_nobody_speaks_lives_and_a_poll_is_answered(self):
+        silence = seconds_of("sockets.conf", "proxy_read_timeout")
+        defaults = load({})
+        assert silence > defaults.ping_interval + defaults.pong_wait, "of a node that pings"
+        assert silence > POLL_WAIT, "of a poll that brings nothing"
+
+    def test_whoever_waits_for_the_database_hears_it_from_the_api(self):
+        # One answer, and before and after it a new connection.
+        longest = PATIENCE_SECONDS + 2 * CONNECT_SECONDS
+        (api,) = re.findall(
+            r"location / \{.*?proxy_read_timeout (\d+)s", (NGINX / "routes.conf").read_text(), re.S
+        )
+        assert int(api) > 2 * longest
+
+    def test_a_batch_as_large_as_the_api_takes_passes(self):
+        bound = re.search(r"client_max_body_size (\d+)m;", (NGINX / "http.conf").read_text())
+        assert bound is not None and int(bound[1]) * 2**20 > load({}).batch_max
 
 
 class TestSecrets:

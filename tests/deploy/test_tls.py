@@ -1,5 +1,6 @@
 """TLS at nginx, with a certificate made here: wss, HSTS, the way from http, and what is too old to be spoken."""
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -96,6 +97,23 @@ def test_somebody_signs_in_refreshes_by_cookie_and_connects_with_a_ticket_and_ng
         ticket,
     ):
         assert secret not in tls.log
+
+
+@pytest.mark.parametrize("encrypted", [True, False], ids=["https", "http"])
+def test_the_cookie_that_keeps_a_session_at_its_node_is_set_once_and_fits_the_scheme(
+    tls: Edge, edge: Edge, behind: Behind, certificate: tuple[Path, Path], encrypted: bool
+):
+    """Pages of another origin keep it with `SameSite=None` alone, which browsers take over TLS only."""
+    with requests.Session() as browser:
+        browser.trust_env, browser.verify = False, str(certificate[0])
+        base = f"https://127.0.0.1:{tls.tls_port}" if encrypted else edge.url
+        opened = browser.get(f"{base}/socket.io/?EIO=4&transport=polling", timeout=15)
+        sid = re.search(r'"sid":"((\d+)\.[^"]+)"', opened.text)
+        assert sid is not None, opened.text
+        end = "SameSite=None; Secure" if encrypted else "SameSite=Lax"
+        assert opened.headers["Set-Cookie"] == f"bellhop_node={sid[2]}; Path=/socket.io/; HttpOnly; {end}"
+        later = browser.post(f"{base}/socket.io/?EIO=4&transport=polling&sid={sid[1]}", data="41", timeout=15)
+        assert "Set-Cookie" not in later.headers
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,21 @@ def test_its_passwords_are_on_no_command_line_and_in_a_file_of_its_own(valkey: V
 def test_the_health_check_sees_whether_it_answers(valkey: Valkey):
     assert valkey.healthy()
     assert not valkey.healthy(PORT=str(free_port()))
+
+
+def test_without_a_password_it_does_not_start(valkey: Valkey):
+    """Rather than with a user that has none."""
+    secret = valkey.folder / "run/secrets/redis_url_beat"
+    kept, users = secret.read_text(), valkey.folder / "tmp/users.acl"
+    before = users.read_text()
+    secret.unlink()
+    try:
+        command = [word.replace("/etc", f"{valkey.folder}/etc") for word in SERVICE["command"]]
+        done = subprocess.run(
+            command, env=valkey.environment, capture_output=True, text=True, timeout=30, check=False
+        )
+    finally:
+        secret.write_text(kept)
+        users.write_text(before)
+    assert done.returncode != 0
+    assert "redis_url_beat" in done.stderr

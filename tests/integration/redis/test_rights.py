@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from shared.protocol.jobs import Queue
 from tests.architecture.sources import ROOT
 from tests.fixtures.guarded_redis import USER_OF, GuardedRedis, rights
 
@@ -91,6 +92,19 @@ def test_they_can_do_what_they_need(server: GuardedRedis, user: str) -> None:
     assert not refused(server, user, "SET", "readiness", "x")
     assert not refused(server, user, "PUBLISH", "node:n", "x")
     assert not refused(server, user, "LPUSH", "normal", "x")
+
+
+@pytest.mark.parametrize("user", ["worker", "flower"])
+def test_every_consumer_can_give_back_what_a_dead_worker_held(server: GuardedRedis, user: str) -> None:
+    """kombu has each of its consumers look for that, Flower too; refused, one of them would stop consuming."""
+    for command in (
+        "SET unacked_mutex x NX", "WATCH unacked", "UNWATCH", "HGET unacked t", "HDEL unacked t",
+        "ZREM unacked_index t", "ZRANGE unacked_index 9 0 BYSCORE REV LIMIT 0 10 WITHSCORES",
+        "SMEMBERS _kombu.binding.normal",
+        *(f"{push} {queue} x" for push in ("LPUSH", "RPUSH") for queue in (*Queue, f"{Queue.BULK}\x06\x163")),
+        "DEL unacked_mutex",
+    ):  # fmt: skip
+        assert not refused(server, user, *command.split(" ")), command
 
 
 def commands_of_scripts() -> set[str]:
