@@ -164,13 +164,11 @@ def peer_sides(connections: int, server: Valkey) -> Iterator[list[PeerSide]]:
         return
     with ExitStack() as stack:
         wire = stack.enter_context(Wire(server.port))
-        plain = stack.enter_context(peers.ws_node(server))
-        socketio = stack.enter_context(peers.socketio_node(server))
-        names = [f"u{i}" for i in range(connections)]
-        first = WebSocketLoad([Socket(peers.WS_PORT, f"/?user={n}") for n in names], mode="plain")
-        stack.enter_context(first)
-        second = stack.enter_context(WebSocketLoad(socketio_peers(names), mode="socketio"))
-        yield [PeerSide("ws", plain, first, wire), PeerSide("socketio", socketio, second, wire)]
+        child = stack.enter_context(peers.ws_node(server))
+        sockets = [Socket(peers.WS_PORT, f"/?user=u{i}") for i in range(connections)]
+        load = stack.enter_context(WebSocketLoad(sockets, mode="plain"))
+        others = stack.enter_context(socketio_side(connections, server))
+        yield [PeerSide("ws", child, load, wire), *others]
 
 
 @contextmanager

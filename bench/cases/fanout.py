@@ -10,9 +10,12 @@ whole way (POST, journal, worker, Redis, node); the peers get a bare PUBLISH. Th
 - unicast: many single users at once, prepared while the server is frozen, so that no publisher can be too slow.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
+from bench import machine
 from bench.contestants import PAYLOAD, Contestant, Turn, floor_side, peer_sides, take_turn
 from bench.context import Context
 from bench.ours import our_side
@@ -20,6 +23,8 @@ from bench.report import Result, median, note, ratio_of_medians
 
 Turns = dict[str, list[Turn]]
 _IN_A_ROW = 8
+_AFTER = 0.2
+"""Seconds in which a server still works on what has arrived: ours writes down 50 ms later what was taken."""
 _OURS = "bellhop"
 
 
@@ -30,34 +35,39 @@ def run(context: Context) -> Iterator[Result]:
 
 
 def _at(context: Context, connections: int) -> Result:
-    frames = 100_000 if context.quick else 200_000
-    singles = 20_000 if context.quick else 40_000
     with ExitStack() as stack:
         note(f"fanout: {connections} connections to each server")
         ours = stack.enter_context(our_side(context, connections))
         size = ours.frame_size()
         sides: list[Contestant] = [stack.enter_context(floor_side(connections, size)), ours]
         sides += stack.enter_context(peer_sides(connections, context.valkey))
-        turns = {
-            "broadcast": one_by_one(context, sides, connections),
-            "backlog": rounds(context, sides, "broadcast", frames // connections, frames),
-            "unicast": rounds(context, sides, "unicast", singles, singles),
-        }
+        return contest("fanout", context, sides, connections=connections, frame_bytes=size)
+
+
+def contest(name: str, context: Context, sides: list[Contestant], *, connections: int, **more: int) -> Result:
+    """All three kinds of window, the contestants taking turns; `more` are parameters that are told beside its own."""
+    frames, singles = (100_000, 20_000) if context.quick else (200_000, 40_000)
+    backlog = frames // connections
+    turns = {
+        "broadcast": _one_by_one(context, sides, connections),
+        "backlog": _rounds(context, sides, "broadcast", backlog, frames),
+        "unicast": _rounds(context, sides, "unicast", singles, singles),
+    }
     parameters = {
         "connections": connections,
         "payload_bytes": PAYLOAD,
-        "frame_bytes": size,
+        **more,
         "broadcasts": context.windows * _IN_A_ROW,
-        "backlog_broadcasts": frames // connections,
+        "backlog_broadcasts": backlog,
         "unicasts": singles,
         "windows": context.windows,
         "database": context.database_kind,
     }
-    found = {name: value for kind in turns for name, value in figures(kind, turns[kind]).items()}
-    return Result("fanout", parameters, found, {kind: table(kind, one) for kind, one in turns.items()})
+    found = {key: value for kind in turns for key, value in _figures(kind, turns[kind]).items()}
+    return Result(name, parameters, found, {kind: _table(kind, one) for kind, one in turns.items()})
 
 
-def rounds(context: Context, sides: list[Contestant], kind: str, count: int, expected: int) -> Turns:
+def _rounds(context: Context, sides: list[Contestant], kind: str, count: int, expected: int) -> Turns:
     """Alternate the contestants; the first round warms socket buffers and is not counted."""
     found: Turns = {side.name: [] for side in sides}
     for number in range(context.windows + 1):
@@ -71,16 +81,26 @@ def rounds(context: Context, sides: list[Contestant], kind: str, count: int, exp
     return found
 
 
-def one_by_one(context: Context, sides: list[Contestant], connections: int) -> Turns:
+def _one_by_one(context: Context, sides: list[Contestant], connections: int) -> Turns:
     """One broadcast, wait for the last client, the next one; a few in a row for each contestant."""
     found: Turns = {side.name: [] for side in sides}
     for number in range(context.windows + 1):
         for side in sides:
-            turns = [take_turn(side, "broadcast", 1, expected=connections) for _ in range(_IN_A_ROW)]
-            note(f"  1 x broadcast {side.name:9} {median([turn.spread_ms for turn in turns]):6.1f} ms")
+            turns = _in_a_row(side, connections)
+            spread = median([turn.spread_ms for turn in turns])
+            note(f"  1 x broadcast {side.name:9} {spread:6.1f} ms {turns[0].cpu_us_per_frame:5.1f} us")
             if number:
                 found[side.name] += turns
     return found
+
+
+def _in_a_row(side: Contestant, connections: int) -> list[Turn]:
+    """A few single broadcasts; the processor time of each is that of all, with what the server does after the last."""
+    before = machine.cpu_us(side.pids)
+    turns = [take_turn(side, "broadcast", 1, expected=connections) for _ in range(_IN_A_ROW)]
+    time.sleep(_AFTER)
+    cost = (machine.cpu_us(side.pids) - before) / (connections * _IN_A_ROW)
+    return [replace(turn, cpu_us_per_frame=cost) for turn in turns]
 
 
 def _rates(kind: str, turns: list[Turn]) -> list[float]:
@@ -88,7 +108,7 @@ def _rates(kind: str, turns: list[Turn]) -> list[float]:
     return [turn.frames / turn.spread_ms * 1e3 if kind == "broadcast" else turn.per_second for turn in turns]
 
 
-def table(kind: str, turns: Turns) -> dict[str, dict[str, float]]:
+def _table(kind: str, turns: Turns) -> dict[str, dict[str, float]]:
     """What each contestant did, in the middle of its windows."""
     return {
         name: {
@@ -101,7 +121,7 @@ def table(kind: str, turns: Turns) -> dict[str, dict[str, float]]:
     }
 
 
-def figures(kind: str, turns: Turns) -> dict[str, float]:
+def _figures(kind: str, turns: Turns) -> dict[str, float]:
     """By rate, which is what counts, and by processor time, which a busy machine disturbs less."""
     found: dict[str, float] = {}
     ours = turns[_OURS]

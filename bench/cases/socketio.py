@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from bench import peers
-from bench.cases.fanout import figures, one_by_one, rounds, table
+from bench.cases.fanout import contest
 from bench.cases.memory import grow, ranges
-from bench.contestants import PAYLOAD, Contestant, socketio_peers, socketio_side
+from bench.contestants import Contestant, socketio_peers, socketio_side
 from bench.context import Context
 from bench.load_tools import WebSocketLoad
 from bench.ours import our_side
@@ -32,25 +32,11 @@ def run(context: Context) -> Iterator[Result]:
 
 
 def _rates(context: Context, connections: int) -> Result:
-    frames = 100_000 if context.quick else 200_000
-    singles = 20_000 if context.quick else 40_000
     with ExitStack() as exits:
         note(f"socketio: {connections} connections to each server")
         sides: list[Contestant] = [exits.enter_context(our_side(context, connections, mode="socketio"))]
         sides += exits.enter_context(socketio_side(connections, context.valkey))
-        turns = {
-            "broadcast": one_by_one(context, sides, connections),
-            "backlog": rounds(context, sides, "broadcast", frames // connections, frames),
-            "unicast": rounds(context, sides, "unicast", singles, singles),
-        }
-    parameters = {
-        "connections": connections,
-        "payload_bytes": PAYLOAD,
-        "windows": context.windows,
-        "database": context.database_kind,
-    }
-    found = {name: value for kind in turns for name, value in figures(kind, turns[kind]).items()}
-    return Result("socketio", parameters, found, {kind: table(kind, one) for kind, one in turns.items()})
+        return contest("socketio", context, sides, connections=connections)
 
 
 def _memory(context: Context, steps: tuple[int, ...]) -> Result:
