@@ -170,7 +170,8 @@ def test_join_and_leave_are_told_across_instances(bellhop, nodes, index):
     wait_until(lambda: "c-joins joined" in index.evaluate("people"), 15, "the other has joined")
     assert "c-watches joined" not in index.evaluate("people")
     other.close()
-    wait_until(lambda: "c-joins left" in index.evaluate("people"), 40, "the other has left")
+    # After the grace of 10 s by a tick of beat's, which on a loaded machine has to wait for its turn.
+    wait_until(lambda: "c-joins left" in index.evaluate("people"), 90, "the other has left")
 
 
 def test_index_html_opened_as_a_file(bellhop, http, nodes, index, site):
