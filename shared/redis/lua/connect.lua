@@ -4,15 +4,20 @@
 -- ARGV: node, life s, since epoch, since me, since all ('' = none), whether everybody is told of who comes ('1'), user.
 -- Returns {record fields, app epoch, app top, app run, me tail, all tail, what stands against the user's tokens}; the
 -- last field of a record is its run. Tails start after since, or after what is acked.
+-- Who is disabled, or comes with a session that has ended, is not registered: nobody is told that they came.
 local node = ARGV[1]
-local was = redis.call('HMGET', KEYS[1], 'nodes', 'online')
-local nodes = was[1] or ''
-if not string.find(',' .. nodes .. ',', ',' .. node .. ',', 1, true) then
-  nodes = nodes == '' and node or nodes .. ',' .. node
-  redis.call('HSET', KEYS[1], 'nodes', nodes)
+local ended = KEYS[7] and redis.call('EXISTS', KEYS[7]) or 0
+local against = { redis.call('GET', KEYS[5]), redis.call('SISMEMBER', KEYS[6], ARGV[7]), ended }
+if against[2] == 0 and ended == 0 then
+  local was = redis.call('HMGET', KEYS[1], 'nodes', 'online')
+  local nodes = was[1] or ''
+  if not string.find(',' .. nodes .. ',', ',' .. node .. ',', 1, true) then
+    nodes = nodes == '' and node or nodes .. ',' .. node
+    redis.call('HSET', KEYS[1], 'nodes', nodes)
+  end
+  presence_join(KEYS[1], node, was[2], false, ARGV[6])
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
 end
-presence_join(KEYS[1], node, was[2], false, ARGV[6])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
 local record = redis.call('HMGET', KEYS[1], 'epoch', 'top', 'rev', 'acked', 'all_acked', 'total', 'unseen', 'unread',
   'archived', 'b_at', 'b_total', 'b_unseen', 'b_unread', 'b_archived', 'run')
 local app = redis.call('HMGET', KEYS[3], 'epoch', 'top', 'run')
@@ -23,6 +28,4 @@ local function tail(key, from)
   if not from then return {} end
   return redis.call('ZRANGEBYSCORE', key, '(' .. from, '+inf')
 end
-local ended = KEYS[7] and redis.call('EXISTS', KEYS[7]) or 0
-local against = { redis.call('GET', KEYS[5]), redis.call('SISMEMBER', KEYS[6], ARGV[7]), ended }
 return { record, app[1], app[2], app[3], tail(KEYS[2], me), tail(KEYS[4], all), against }

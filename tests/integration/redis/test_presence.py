@@ -10,6 +10,7 @@ from shared.protocol import envelope
 from shared.protocol.presence import Presence as Told
 from shared.redis.leases import Leases
 from shared.redis.presence import Presence, Present
+from shared.redis.revocations import Decision, Revocations
 from shared.redis.streams import Since, Streams
 
 GRACE = 0.2
@@ -258,3 +259,24 @@ def test_everybody_is_told_where_that_is_set(client):
     world.connect("n1", "ana")
 
     assert world.told() == [("ana", True)]
+
+
+def test_who_is_not_let_in_was_never_there(client: redis.Redis) -> None:
+    """Disabled, or with a session that has ended: nobody hears of it, and who is here with another one stays."""
+    revocations = Revocations(client, life=60)
+    revocations.decide("main", [Decision("ana", 1, True, None)])
+    revocations.end_sessions("main", "bob", ["old"])
+    world = World(client)
+    world.watch("ana", "bob")
+
+    def come(user: str, session: str) -> bool:
+        (found,) = world.streams.connect("n1", [("main", user, Since())], sessions=[session])
+        return found.standing.allows(2)
+
+    assert [come("ana", "any"), come("bob", "old")] == [False, False]
+    assert world.told() == []
+    assert client.hgetall("online:n1") == {}
+    assert come("bob", "new")
+    assert not come("bob", "old")
+    assert world.told() == [("bob", True)]
+    assert client.hget("stream:main:bob", "nodes") == b"n1"
