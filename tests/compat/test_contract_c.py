@@ -166,12 +166,14 @@ def test_join_and_leave_are_told_across_instances(bellhop, nodes, index):
     connect(index, nodes[0], their_token(bellhop, "c-watches"))
     other = index.context.new_page()
     other.goto(index.url)
-    connect(other, nodes[1], their_token(bellhop, "c-joins"))
+    # By a WebSocket from the start: of one that still polls only its silence tells that the page is gone.
+    connect(other, nodes[1], their_token(bellhop, "c-joins"), transports=["websocket"])
     wait_until(lambda: "c-joins joined" in index.evaluate("people"), 15, "the other has joined")
     assert "c-watches joined" not in index.evaluate("people")
     other.close()
-    # After the grace of 10 s by a tick of beat's, which on a loaded machine has to wait for its turn.
-    wait_until(lambda: "c-joins left" in index.evaluate("people"), 90, "the other has left")
+    wait_until(
+        lambda: "c-joins left" in index.evaluate("people"), 60, "the other has left, for the 10 s of grace"
+    )
 
 
 def test_index_html_opened_as_a_file(bellhop, http, nodes, index, site):
