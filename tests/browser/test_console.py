@@ -140,7 +140,7 @@ def test_one_sends_to_others_and_to_everyone(open_page):
     send(hers, f"For all of you, {ana}.", to="everyone")
 
     for page in (hers, his):
-        expect(row(page, f"For all of you, {ana}.").locator(".tag")).to_have_text("everyone")
+        expect(row(page, f"For all of you, {ana}.").locator(".tag")).to_have_text(["everyone", f"from {ana}"])
 
 
 def test_what_is_cancelled_leaves_the_list(open_page, http):

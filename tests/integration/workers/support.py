@@ -214,6 +214,8 @@ class Stage:
         self.journal = Journal(self.client)
         self.queue = JobQueue(redis_url)
         self.node = Node(redis_url)
+        self.moment = now_ms() // 1000 * 1000
+        """The second in which the test began, for those in which time stands."""
         self._workers: list[Worker] = []
         self._deps: list[Deps] = []
 

@@ -27,7 +27,7 @@ def stage(request, make_stage, redis_url):
 
 def make(stage, *users, seconds=3, sends=None, **changes):
     """A schedule of each second, the first of `seconds` instants that are due."""
-    now = now_ms() // 1000 * 1000
+    now = stage.moment
     sends = sends or entry(*users)
     values = {
         "id": sends.id,
@@ -76,14 +76,15 @@ class Standing:
         return self._clock.monotonic()
 
 
-def standing(deps):
-    # In the middle of a second: how many instants are due does not depend on the moment.
-    return replace(deps, clock=Standing(deps.clock, now_ms() // 1000 * 1000 + 500))
+def standing(stage):
+    # In the middle of the second.
+    deps = stage.deps()
+    return replace(deps, clock=Standing(deps.clock, stage.moment + 500))
 
 
 def test_what_is_due_arrives_at_the_user_under_the_id_of_the_run(stage):
     id = make(stage, "ana")
-    deps = standing(stage.deps())
+    deps = standing(stage)
     stage.node.hold("ana")
 
     assert fire.run(deps, FIRE) is Outcome.DONE
@@ -103,7 +104,7 @@ def test_what_is_due_arrives_at_the_user_under_the_id_of_the_run(stage):
 def test_the_job_that_stores_it_is_enqueued_by_priority(stage):
     bulk = make(stage, sends=entry("ana", priority="bulk"), seconds=1)
     make(stage, "ana", seconds=2)
-    fire.run(standing(stage.deps()), FIRE)
+    fire.run(standing(stage), FIRE)
     assert (stage.client.llen("bulk"), stage.client.llen("normal")) == (1, 1)
     assert bulk.encode() in stage.client.hget("journal", _ids_of(stage, bulk)[0])
 
@@ -114,7 +115,7 @@ def _ids_of(stage, id):
 
 def test_a_worker_that_dies_before_the_journal_leaves_it_to_the_next(stage, monkeypatch):
     id = make(stage, "ana")
-    deps = standing(stage.deps())
+    deps = standing(stage)
     with monkeypatch.context() as patch:
         patch.setattr(fire, "_enter", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -129,7 +130,7 @@ def test_a_worker_that_dies_before_the_journal_leaves_it_to_the_next(stage, monk
 
 def test_a_worker_that_dies_after_the_journal_has_nothing_sent_twice(stage, monkeypatch):
     make(stage, "ana")
-    deps = standing(stage.deps())
+    deps = standing(stage)
     stage.node.hold("ana")
     with monkeypatch.context() as patch:
         patch.setattr(fire, "_mark", lambda *_: 1 / 0)
@@ -151,7 +152,7 @@ def test_a_worker_that_dies_after_the_journal_has_nothing_sent_twice(stage, monk
 
 def test_what_the_journal_knows_is_not_written_again(stage, monkeypatch):
     make(stage, "ana")
-    deps = standing(stage.deps())
+    deps = standing(stage)
     with monkeypatch.context() as patch:
         patch.setattr(fire, "_mark", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -173,7 +174,7 @@ def test_what_the_journal_knows_is_not_written_again(stage, monkeypatch):
 
 def test_redis_away_loses_nothing(stage, monkeypatch):
     make(stage, "ana")
-    deps = standing(stage.deps())
+    deps = standing(stage)
 
     def away(*_, **__):
         raise RedisUnavailable("gone")
@@ -191,7 +192,7 @@ def test_redis_away_loses_nothing(stage, monkeypatch):
 def test_a_full_journal_takes_them_later(make_stage, redis_url, postgresql):
     stage = make_stage(redis_url, postgresql, intake_max="2")
     id = make(stage, "ana", seconds=5)
-    deps = standing(stage.deps())
+    deps = standing(stage)
 
     assert fire.run(deps, FIRE) is Outcome.DONE
     hold(stage, id)
@@ -205,7 +206,7 @@ def test_a_full_journal_takes_them_later(make_stage, redis_url, postgresql):
 def test_jobs_at_the_same_time_send_each_once(stage):
     for _ in range(5):
         make(stage, "ana", seconds=20)
-    deps = [standing(stage.deps()) for _ in range(4)]
+    deps = [standing(stage) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda one: [fire.run(one, FIRE) for _ in range(3)], deps))
 
@@ -225,7 +226,7 @@ def test_what_this_worker_cannot_read_waits_and_holds_up_nobody(stage):
     unread = make(stage, "ana", entry='{"v":999}\n{}')
     make(stage, "bob", seconds=2)
 
-    assert fire.run(standing(stage.deps()), FIRE) is Outcome.DONE
+    assert fire.run(standing(stage), FIRE) is Outcome.DONE
 
     assert [one.users for one in journal(stage)] == [("bob",)] * 2
     assert {row.entered_at for row in runs(stage) if row.schedule_id == unread} == {None}
@@ -236,7 +237,7 @@ def test_a_tick_ends_in_time_and_the_next_one_goes_on(stage, monkeypatch):
         make(
             stage, "ana", seconds=60, catch_up="all", next_at=to_datetime(now_ms() // 1000 * 1000 - 1_100_000)
         )
-    deps = standing(stage.deps())
+    deps = standing(stage)
     # Time for one claim and two writings.
     instants = iter([0.0, 0.0, 0.1, 0.2, fire.TICK_S, fire.TICK_S])
     monkeypatch.setattr(Standing, "monotonic", lambda _: next(instants))
@@ -253,7 +254,7 @@ def test_a_tick_ends_in_time_and_the_next_one_goes_on(stage, monkeypatch):
 def test_old_runs_go_with_the_retention(make_stage, redis_url, postgresql):
     stage = make_stage(redis_url, postgresql, retention="3600")
     make(stage, "ana", seconds=1)
-    fire.run(standing(stage.deps()), FIRE)
+    fire.run(standing(stage), FIRE)
     old = to_datetime(now_ms() - 2 * 3_600_000)
     assert purge.run(stage.deps(), Purge()) is Outcome.NOTHING
     stage.database.run(lambda s: s.execute(update(t.schedule_runs).values(created_at=old)))
@@ -265,7 +266,7 @@ def test_old_runs_go_with_the_retention(make_stage, redis_url, postgresql):
 
 def test_the_life_of_what_is_sent_begins_when_the_run_is_made(stage):
     make(stage, sends=entry("ana", ttl=7), seconds=1)
-    deps = standing(stage.deps())
+    deps = standing(stage)
     fire.run(deps, FIRE)
     [sent], [row] = journal(stage), runs(stage)
     assert sent.accepted_at == to_ms(row.created_at) == deps.clock.now_ms()

@@ -1,5 +1,6 @@
 """A real node under gunicorn on a port and a Redis of its own, and the backend that plays the rest of Bellhop."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,23 +49,32 @@ class NodeProcess:
         } | {_variable(name): value for name, value in settings.items()}
         self.settings: Settings = load(self.env)
         self.child: subprocess.Popen[bytes] | None = None
+        self._told = False
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
         gunicorn = str(Path(sys.executable).parent / "gunicorn")
         command = [gunicorn, "wsnode.app:app", "--config", "wsnode/gunicorn_conf.py", "--no-control-socket"]
+        self._told = False
         with self.log_path.open("ab") as log:
             self.child = spawn(command, env=self.env, cwd=ROOT, output=log)
         assert wait_for(self.ready, seconds=15, interval=0.05), self.log()
 
     def stop(self) -> int:
-        """SIGTERM, as in a deploy; the exit code."""
+        """SIGTERM, as in a deploy, unless it was sent already; the exit code."""
         child, self.child = self.child, None
-        return end(child, patience=20) if child is not None else 0
+        if child is None:
+            return 0
+        if self._told:
+            # A second one, while Python is on its way out, would end it by the signal and not with 0.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(20)
+        return end(child, patience=20)
 
     def terminate(self) -> None:
         """SIGTERM without waiting."""
         assert self.child is not None
+        self._told = True
         self.child.send_signal(signal.SIGTERM)
 
     def get(self, path: str) -> tuple[int, bytes]:
