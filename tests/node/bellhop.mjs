@@ -1,10 +1,9 @@
 // The JavaScript client over npm `ws`, driven line by line as socketio.mjs is.
-import { createInterface } from "node:readline";
 import WebSocket from "ws";
 import { Bellhop } from "../../clients/js/bellhop.js";
+import { obey, tell } from "./lines.mjs";
 
 const bells = new Map();
-const tell = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 
 class Memory {
   #kept = new Map();
@@ -32,10 +31,4 @@ const commands = {
   },
 };
 
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const command = JSON.parse(line);
-    commands[command.do](command);
-  })
-  .on("close", () => process.exit(0));
-tell({ on: "ready" });
+obey(commands);

@@ -1,10 +1,9 @@
 // npm `socket.io-client`, driven line by line: a command as JSON on standard input, everything that happens as JSON on
 // standard output. One process serves a whole module of tests.
-import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
+import { obey, tell } from "./lines.mjs";
 
 const sockets = new Map();
-const tell = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 
 const commands = {
   open({ name, url, options = {}, answers = false }) {
@@ -49,10 +48,4 @@ const commands = {
   },
 };
 
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const command = JSON.parse(line);
-    commands[command.do](command);
-  })
-  .on("close", () => process.exit(0));
-tell({ on: "ready" });
+obey(commands);
