@@ -1,9 +1,14 @@
 """Accounts over HTTP: registered, signed in to, signed out of; a disabled user, an erased one, and other apps."""
 
+import os
+
 import pytest
+from sqlalchemy import select, update
 
 from shared.auth import tokens
+from shared.auth.passwords import Passwords
 from shared.clock import SystemClock
+from shared.models import tables as t
 from tests.integration.api.people import PASSWORD, cookies_of, register, sign_in
 from tests.integration.api.support import Api
 
@@ -49,6 +54,28 @@ def test_an_unknown_name_a_wrong_password_and_a_disabled_user_get_the_same_answe
     assert [answer.status for answer in answers] == [401] * 3
     assert len({answer.body for answer in answers}) == 1
     assert not any("set-cookie" in answer.headers for answer in answers)
+
+
+def stored(api: Api, name: str) -> str:
+    """The hash that the database has for a user."""
+    mine = select(t.accounts.c.hash).join(t.users, t.users.c.id == t.accounts.c.user_id)
+    with api.database.session() as session:
+        return session.scalars(mine.where(t.users.c.name == name)).one()
+
+
+def test_a_sign_in_renews_a_hash_of_weaker_parameters_and_leaves_one_of_todays(api: Api) -> None:
+    register(api, "gerda")
+    old = Passwords(memory=64, time=1, lanes=1, random=os.urandom).hash(PASSWORD)
+    theirs = t.accounts.c.hash == stored(api, "gerda")
+    api.database.run(lambda session: session.execute(update(t.accounts).where(theirs).values(hash=old)))
+
+    assert sign_in(api, "gerda", WRONG).status == 401
+    assert stored(api, "gerda") == old
+    assert sign_in(api, "gerda").status == 200
+    renewed = stored(api, "gerda")
+    assert f"m={api.settings.argon2_memory},t={api.settings.argon2_time}" in renewed
+    assert sign_in(api, "gerda").status == 200
+    assert stored(api, "gerda") == renewed
 
 
 def test_a_name_is_taken_once_and_so_is_that_of_a_receiver_unless_a_key_says_so(api: Api) -> None:
